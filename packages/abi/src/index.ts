@@ -1,0 +1,1 @@
+// Entry of @dragoman/abi.
