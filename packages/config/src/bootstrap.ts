@@ -1,0 +1,123 @@
+// From configuration texts to one checked Bootstrap: read, decode, merge, check. Every mistake of every text is
+// reported in one run. Main thread only.
+
+import { readFileSync } from 'node:fs';
+import type { Bootstrap } from '../descriptor/types.ts';
+import { type Decoded, JsonDecoder, type UnknownFields } from './decode/json-decoder.ts';
+import { mergeMessage } from './decode/merge.ts';
+import { type ConfigError, formatPath, type Problem, Problems } from './errors.ts';
+import { messageSchema } from './schema/descriptor.ts';
+import { type JsonObject, locate, type Source } from './text/source.ts';
+import { readJson, readYaml } from './text/yaml.ts';
+
+/** A configuration text and the name to call it by in errors. */
+export interface ConfigText {
+  file: string;
+  text: string;
+  /** By the file's extension when absent; everything but `.json` is read as YAML. */
+  format?: 'yaml' | 'json';
+}
+
+/** What a bootstrap is made of; later parts are merged over earlier ones as protobuf merges messages. */
+export interface BootstrapInput {
+  /** `--config-path`. */
+  configPath?: string;
+  texts?: readonly ConfigText[];
+  /** `--config-yaml`, merged last. */
+  configYaml?: string;
+}
+
+export interface LoadOptions {
+  /** What unknown fields are: Envoy's default for static configuration is 'error'. */
+  unknownFields?: UnknownFields;
+}
+
+export interface LoadResult {
+  /** Null when there are errors. */
+  bootstrap: Bootstrap | null;
+  errors: ConfigError[];
+  warnings: ConfigError[];
+  /** How many unknown fields were met (for `server.static_unknown_fields`). */
+  unknownFieldCount: number;
+  /** The texts as JSON trees, in merge order, for showing what was written. */
+  configured: JsonObject[];
+}
+
+const BOOTSTRAP = 'envoy.config.bootstrap.v3.Bootstrap';
+
+function readTexts(input: BootstrapInput, problems: Problems): ConfigText[] {
+  const texts: ConfigText[] = [];
+  if (input.configPath !== undefined) {
+    try {
+      texts.push({ file: input.configPath, text: readFileSync(input.configPath, 'utf8') });
+    } catch {
+      problems.error([], `Invalid path: ${input.configPath}`, 'a readable file');
+    }
+  }
+  texts.push(...(input.texts ?? []));
+  if (input.configYaml !== undefined)
+    texts.push({ file: '<config-yaml>', text: input.configYaml, format: 'yaml' });
+  return texts;
+}
+
+function readSource(text: ConfigText, problems: Problems): Source | null {
+  const format = text.format ?? (text.file.endsWith('.json') ? 'json' : 'yaml');
+  return format === 'json'
+    ? readJson(text.text, text.file, problems)
+    : readYaml(text.text, text.file, problems);
+}
+
+function placed(problem: Problem, sources: readonly Source[], file: string): ConfigError {
+  const place = problem.position ?? locate(sources, problem.path);
+  const { message, expected, hint } = problem;
+  return {
+    file: 'file' in place ? (place.file as string) || file : file,
+    line: place.line,
+    column: place.column,
+    path: formatPath(problem.path),
+    message,
+    expected,
+    hint,
+  };
+}
+
+/** Loads a bootstrap configuration. Never throws for what the texts say. */
+export function loadBootstrap(input: BootstrapInput, options: LoadOptions = {}): LoadResult {
+  const result: LoadResult = {
+    bootstrap: null,
+    errors: [],
+    warnings: [],
+    unknownFieldCount: 0,
+    configured: [],
+  };
+  const report = (problems: Problems, sources: readonly Source[], file: string): void => {
+    for (const problem of problems.list)
+      (problem.warning ? result.warnings : result.errors).push(placed(problem, sources, file));
+  };
+  const reading = new Problems();
+  const texts = readTexts(input, reading);
+  report(reading, [], input.configPath ?? '');
+  const schema = messageSchema(BOOTSTRAP);
+  const sources: Source[] = [];
+  let merged: Decoded | null = null;
+  for (const text of texts) {
+    const problems = new Problems();
+    const source = readSource(text, problems);
+    if (source !== null && !problems.failed) {
+      const decoder = new JsonDecoder(problems, options.unknownFields);
+      const message = decoder.message(schema, source.value);
+      result.unknownFieldCount += decoder.unknownFieldCount;
+      result.configured.push(source.value as JsonObject);
+      sources.push(source);
+      if (message !== undefined && merged !== null) mergeMessage(schema, merged, message);
+      else merged ??= message ?? null;
+    }
+    report(problems, source === null ? [] : [source], text.file);
+  }
+  if (texts.length === 0 && !reading.failed) {
+    reading.error([], 'no configuration given: use --config-path or --config-yaml');
+    report(reading, [], '');
+  }
+  if (result.errors.length === 0) result.bootstrap = merged as unknown as Bootstrap;
+  return result;
+}
