@@ -1,0 +1,134 @@
+// A cluster on one worker: its compiled settings, its hosts, its balancer, its breakers and its statistics.
+// Made and changed by the cluster manager from what the main thread posts; connections live elsewhere.
+
+import type { Cluster as ClusterConfig, Metadata, TransportSocket } from '@dragoman/config';
+import type { StatLane } from '@dragoman/shm';
+import { CircuitBreakers, compileThresholds, PRIORITIES } from './circuit-breakers.ts';
+import { ClusterStats } from './cluster-stats.ts';
+import type { ClusterSnapshot, WorkerContext } from './cluster-update.ts';
+import { Host } from './host.ts';
+import { type HostSet, hostSets } from './host-set.ts';
+import type { HostSpec } from './host-spec.ts';
+import { createLoadBalancer } from './load-balancer/factory.ts';
+import type { LbContext, LoadBalancer } from './load-balancer/load-balancer.ts';
+import { compileProtocolOptions, type ProtocolOptions } from './protocol-options.ts';
+import { ResponseStats } from './response-stats.ts';
+
+/** The name statistics go under: alt_stat_name or name, with ':' made '_'. */
+export function clusterStatName(config: ClusterConfig): string {
+  return (config.altStatName || config.name).replaceAll(':', '_');
+}
+
+export class Cluster {
+  readonly name: string;
+  readonly statName: string;
+  readonly config: ClusterConfig;
+  readonly connectTimeoutMs: number;
+  readonly perConnectionBufferLimitBytes: number;
+  readonly protocolOptions: ProtocolOptions;
+  readonly metadata: Metadata | undefined;
+  /** As configured; plaintext when undefined. */
+  readonly transportSocket: TransportSocket | undefined;
+  readonly lane: StatLane;
+  readonly stats: ClusterStats;
+  readonly responses: ResponseStats;
+  /** Breakers by priority: [DEFAULT, HIGH]. */
+  readonly breakers: readonly CircuitBreakers[];
+  readonly loadBalancer: LoadBalancer;
+  /** False once the configuration has dropped the cluster; running requests finish. */
+  active = true;
+  hosts: readonly Host[] = [];
+  hostSets: readonly HostSet[] = [];
+  readonly #byKey = new Map<string, Host>();
+  readonly #context: WorkerContext;
+
+  constructor(snapshot: ClusterSnapshot, context: WorkerContext) {
+    const { config } = snapshot;
+    this.name = config.name;
+    this.statName = clusterStatName(config);
+    this.config = config;
+    this.connectTimeoutMs = config.connectTimeout ?? 5000;
+    this.perConnectionBufferLimitBytes = config.perConnectionBufferLimitBytes ?? 1024 * 1024;
+    this.protocolOptions = compileProtocolOptions(config);
+    this.metadata = config.metadata;
+    this.transportSocket = config.transportSocket;
+    this.lane = context.lane;
+    this.#context = context;
+    const prefix = `cluster.${this.statName}.`;
+    this.stats = new ClusterStats(context.lane, prefix);
+    this.responses = new ResponseStats(context.lane, prefix);
+    const thresholds = compileThresholds(config.circuitBreakers);
+    this.breakers = PRIORITIES.map(
+      (_, index) => new CircuitBreakers(snapshot.breakers, index, thresholds[index]!, context.workerIndex),
+    );
+    this.loadBalancer = createLoadBalancer({
+      config,
+      lane: context.lane,
+      stats: this.stats,
+      random: context.random,
+      clock: context.clock,
+    });
+    this.setHosts(snapshot.hosts);
+  }
+
+  /**
+   * The host for a request, or null when there is none to be had; that is charged to upstream_cx_none_healthy.
+   * `context` may be null when the request has neither hash nor metadata nor earlier attempts.
+   */
+  chooseHost(context: LbContext | null): Host | null {
+    const host = this.loadBalancer.pick(context);
+    if (host === null) this.lane.inc(this.stats.upstreamCxNoneHealthy);
+    return host;
+  }
+
+  /** Takes over a new list of hosts. Hosts that keep their key keep their object; the others are returned as removed. */
+  setHosts(specs: readonly HostSpec[]): Host[] {
+    const nowMs = this.#context.clock.nowMs();
+    const next: Host[] = [];
+    const kept = new Set<string>();
+    for (const spec of specs) {
+      let host = this.#byKey.get(spec.key);
+      if (host === undefined) {
+        host = new Host(this.name, spec, this.lane, nowMs);
+        this.#byKey.set(spec.key, host);
+      } else host.update(spec, nowMs);
+      kept.add(spec.key);
+      next.push(host);
+    }
+    const removed: Host[] = [];
+    for (const [key, host] of this.#byKey) {
+      if (kept.has(key)) continue;
+      host.inCluster = false;
+      this.#byKey.delete(key);
+      removed.push(host);
+    }
+    this.hosts = next;
+    this.#rebuild();
+    return removed;
+  }
+
+  /** Applies new health flags: [key, flags, key, flags, ...]. Returns the hosts whose health got worse. */
+  setHealth(changes: readonly (string | number)[]): Host[] {
+    const nowMs = this.#context.clock.nowMs();
+    const worse: Host[] = [];
+    for (let i = 0; i + 1 < changes.length; i += 2) {
+      const host = this.#byKey.get(changes[i] as string);
+      if (host === undefined) continue;
+      const before = host.health;
+      host.setHealthFlags(changes[i + 1] as number, nowMs);
+      if (host.health < before) worse.push(host);
+    }
+    this.#rebuild();
+    return worse;
+  }
+
+  /** The host of this key (see HostSpec), if the cluster has it. */
+  hostByKey(key: string): Host | undefined {
+    return this.#byKey.get(key);
+  }
+
+  #rebuild(): void {
+    this.hostSets = hostSets(this.hosts);
+    this.loadBalancer.rebuild(this.hostSets);
+  }
+}

@@ -1,0 +1,200 @@
+// What the tests of this folder start from: a clock that stands still, a lane that remembers by name, clusters
+// and hosts from a few words. Imported from tests only.
+
+import { type Clock, silentLogger } from '@dragoman/base';
+import type { Cluster as ClusterConfig } from '@dragoman/config';
+import type { StatLane } from '@dragoman/shm';
+import { createBreakerMemory } from './circuit-breakers.ts';
+import type { ClusterReport, ClusterSnapshot, WorkerContext } from './cluster-update.ts';
+import { type HostSpec, NO_LOCALITY } from './host-spec.ts';
+
+/** A clock that moves when it is told to. */
+export class StoppedClock implements Clock {
+  now = 1_000_000;
+  #timers: { at: number; callback: () => void }[] = [];
+
+  nowMs(): number {
+    return this.now;
+  }
+
+  wallMs(): number {
+    return 1_700_000_000_000 + this.now;
+  }
+
+  after(delayMs: number, callback: () => void): () => void {
+    const timer = { at: this.now + delayMs, callback };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter(other => other !== timer);
+    };
+  }
+
+  /** Delays of the timers that are running, shortest first. */
+  get pending(): number[] {
+    return this.#timers.map(timer => timer.at - this.now).sort((a, b) => a - b);
+  }
+
+  /** Moves time on and runs what falls due, in order. */
+  advance(ms: number): void {
+    const end = this.now + ms;
+    for (;;) {
+      const due = this.#timers.filter(timer => timer.at <= end).sort((a, b) => a.at - b.at)[0];
+      if (due === undefined) break;
+      this.#timers = this.#timers.filter(other => other !== due);
+      this.now = Math.max(this.now, due.at);
+      due.callback();
+    }
+    this.now = end;
+  }
+}
+
+/** Counts like a StatLane, without memory to share; values are read back by name. */
+export class NamedLane {
+  readonly names: string[] = [];
+  readonly values: number[] = [];
+  readonly used = new Set<number>();
+  #byName = new Map<string, number>();
+
+  #define(name: string): number {
+    let index = this.#byName.get(name);
+    if (index === undefined) {
+      index = this.names.push(name) - 1;
+      this.values.push(0);
+      this.#byName.set(name, index);
+    }
+    return index;
+  }
+
+  counter(name: string): number {
+    return this.#define(name);
+  }
+
+  gauge(name: string): number {
+    return this.#define(name);
+  }
+
+  histogram(name: string): number {
+    return this.#define(name);
+  }
+
+  inc(index: number): void {
+    this.add(index, 1);
+  }
+
+  add(index: number, amount: number): void {
+    this.used.add(index);
+    this.values[index]! += amount;
+  }
+
+  gaugeInc(index: number): void {
+    this.add(index, 1);
+  }
+
+  gaugeDec(index: number): void {
+    this.add(index, -1);
+  }
+
+  gaugeSet(index: number, value: number): void {
+    this.used.add(index);
+    this.values[index] = value;
+  }
+
+  record(index: number): void {
+    this.add(index, 1);
+  }
+
+  /** The value of a name, or undefined when nobody has defined it. */
+  value(name: string): number | undefined {
+    const index = this.#byName.get(name);
+    return index === undefined ? undefined : this.values[index];
+  }
+
+  /** Seen as the lane that production code takes. */
+  get lane(): StatLane {
+    return this as unknown as StatLane;
+  }
+}
+
+/** A repeatable source of numbers in [0, 1). */
+export function seededRandom(seed = 1): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let x = Math.imul(state ^ (state >>> 15), state | 1);
+    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
+    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export function hostSpecOf(address: string, settings: Partial<HostSpec> = {}): HostSpec {
+  const [ip, port] = address.split(':');
+  return {
+    key: address,
+    address: ip!,
+    port: Number(port),
+    pipePath: '',
+    hostname: '',
+    weight: 1,
+    priority: 0,
+    locality: NO_LOCALITY,
+    localityWeight: 0,
+    metadata: undefined,
+    healthFlags: 0,
+    ...settings,
+  };
+}
+
+/** A decoded Cluster message with what is absent filled in as the decoder does. */
+export function clusterConfig(settings: Partial<ClusterConfig> = {}): ClusterConfig {
+  return {
+    name: 'app',
+    altStatName: '',
+    type: 'STATIC',
+    lbPolicy: 'ROUND_ROBIN',
+    dnsLookupFamily: 'AUTO',
+    transportSocketMatches: [],
+    healthChecks: [],
+    typedExtensionProtocolOptions: {},
+    respectDnsTtl: false,
+    dnsResolvers: [],
+    useTcpForDnsLookups: false,
+    protocolSelection: 'USE_CONFIGURED_PROTOCOL',
+    closeConnectionsOnHostHealthFailure: false,
+    ignoreHealthOnHostRemoval: false,
+    filters: [],
+    lrsReportEndpointMetrics: [],
+    trackTimeoutBudgets: false,
+    connectionPoolPerDownstreamConnection: false,
+    ...settings,
+  };
+}
+
+export function clusterSnapshot(
+  hosts: readonly HostSpec[],
+  settings: Partial<ClusterConfig> = {},
+  version = 1,
+): ClusterSnapshot {
+  return { config: clusterConfig(settings), version, hosts, breakers: createBreakerMemory(1) };
+}
+
+export interface WorkerFixture {
+  readonly context: WorkerContext;
+  readonly clock: StoppedClock;
+  readonly lane: NamedLane;
+  readonly reports: ClusterReport[];
+}
+
+export function workerFixture(seed = 1): WorkerFixture {
+  const clock = new StoppedClock();
+  const lane = new NamedLane();
+  const reports: ClusterReport[] = [];
+  const context: WorkerContext = {
+    lane: lane.lane,
+    clock,
+    logger: silentLogger,
+    workerIndex: 0,
+    random: seededRandom(seed),
+    report: report => reports.push(report),
+  };
+  return { context, clock, lane, reports };
+}
