@@ -50,8 +50,11 @@ export class ClusterManager {
 
   applyUpdate(update: ClusterUpdate): void {
     switch (update.kind) {
-      case 'clusters':
-        this.applySnapshot(update.clusters);
+      case 'cluster':
+        this.#apply(update.cluster);
+        break;
+      case 'cluster-removed':
+        this.#remove(update.name);
         break;
       case 'hosts':
         this.#setHosts(update.cluster, update.hosts);
@@ -69,20 +72,24 @@ export class ClusterManager {
   applySnapshot(snapshots: readonly ClusterSnapshot[]): void {
     const wanted = new Set<string>();
     for (const snapshot of snapshots) {
-      const name = snapshot.config.name;
-      wanted.add(name);
-      if (this.#versions.get(name) === snapshot.version) {
-        this.#setHosts(name, snapshot.hosts);
-        continue;
-      }
-      this.#remove(name);
-      const cluster = new Cluster(snapshot, this.#context);
-      this.#clusters.set(name, cluster);
-      this.#versions.set(name, snapshot.version);
-      this.#listener?.onClusterAdded(cluster);
+      wanted.add(snapshot.config.name);
+      this.#apply(snapshot);
     }
     for (const name of [...this.#clusters.keys()]) if (!wanted.has(name)) this.#remove(name);
+  }
+
+  #apply(snapshot: ClusterSnapshot): void {
+    const name = snapshot.config.name;
+    if (this.#versions.get(name) === snapshot.version) {
+      this.#setHosts(name, snapshot.hosts);
+      return;
+    }
+    this.#remove(name);
+    const cluster = new Cluster(snapshot, this.#context);
+    this.#clusters.set(name, cluster);
+    this.#versions.set(name, snapshot.version);
     this.#context.lane.gaugeSet(this.#inflated, this.#clusters.size);
+    this.#listener?.onClusterAdded(cluster);
   }
 
   #setHosts(name: string, hosts: ClusterSnapshot['hosts']): void {
@@ -96,6 +103,7 @@ export class ClusterManager {
     if (cluster === undefined) return;
     this.#clusters.delete(name);
     this.#versions.delete(name);
+    this.#context.lane.gaugeSet(this.#inflated, this.#clusters.size);
     cluster.active = false;
     for (const host of cluster.setHosts([])) this.#listener?.onHostRemoved(host, cluster);
     this.#listener?.onClusterRemoved(cluster);

@@ -18,8 +18,9 @@ export interface ClusterSnapshot {
 
 /** From the main thread to every worker. */
 export type ClusterUpdate =
-  /** All clusters there are; those missing are gone. */
-  | { readonly kind: 'clusters'; readonly clusters: readonly ClusterSnapshot[] }
+  /** A new cluster, or one that takes the place of the one of its name. */
+  | { readonly kind: 'cluster'; readonly cluster: ClusterSnapshot }
+  | { readonly kind: 'cluster-removed'; readonly name: string }
   /** The whole host list of one cluster. */
   | { readonly kind: 'hosts'; readonly cluster: string; readonly hosts: readonly HostSpec[] }
   /** New health flags: [host key, flags, host key, flags, ...]. */

@@ -4,6 +4,7 @@
 import type { Cluster as ClusterConfig, Metadata, TransportSocket } from '@dragoman/config';
 import type { StatLane } from '@dragoman/shm';
 import { CircuitBreakers, compileThresholds, PRIORITIES } from './circuit-breakers.ts';
+import { clusterStatName } from './cluster-name.ts';
 import { ClusterStats } from './cluster-stats.ts';
 import type { ClusterSnapshot, WorkerContext } from './cluster-update.ts';
 import { Host } from './host.ts';
@@ -13,11 +14,6 @@ import { createLoadBalancer } from './load-balancer/factory.ts';
 import type { LbContext, LoadBalancer } from './load-balancer/load-balancer.ts';
 import { compileProtocolOptions, type ProtocolOptions } from './protocol-options.ts';
 import { ResponseStats } from './response-stats.ts';
-
-/** The name statistics go under: alt_stat_name or name, with ':' made '_'. */
-export function clusterStatName(config: ClusterConfig): string {
-  return (config.altStatName || config.name).replaceAll(':', '_');
-}
 
 export class Cluster {
   readonly name: string;

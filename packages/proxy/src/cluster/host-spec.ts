@@ -127,21 +127,9 @@ function edsHealthFlags(status: string | undefined): number {
   }
 }
 
-/** The host an endpoint becomes at `address` (its own when it needs no resolution). */
-export function hostSpec(endpoint: EndpointSpec, address: string, key: string): HostSpec {
-  return {
-    key,
-    address,
-    port: endpoint.port,
-    pipePath: endpoint.pipePath,
-    hostname: endpoint.hostname,
-    weight: endpoint.weight,
-    priority: endpoint.priority,
-    locality: endpoint.locality,
-    localityWeight: endpoint.localityWeight,
-    metadata: endpoint.metadata,
-    healthFlags: endpoint.edsFlags,
-  };
+/** True for an endpoint that its metadata marks as a canary. */
+export function isCanary(metadata: Metadata | undefined): boolean {
+  return metadata?.filterMetadata?.['envoy.lb']?.canary === true;
 }
 
 /** Gives every host of a list its key: the address, with a number after it where an address is repeated. */

@@ -4,7 +4,7 @@
 import type { Metadata } from '@dragoman/config';
 import type { StatLane } from '@dragoman/shm';
 import { type HostHealth, healthOf } from './host-health.ts';
-import { addressText, type HostSpec, type Locality } from './host-spec.ts';
+import { addressText, type HostSpec, isCanary, type Locality } from './host-spec.ts';
 
 /** Statistics of one host on one worker, for the admin's /clusters; slots of the worker's lane. */
 export class HostStats {
@@ -114,9 +114,4 @@ export class Host {
     this.healthFlags = flags;
     this.health = health;
   }
-}
-
-function isCanary(metadata: Metadata | undefined): boolean {
-  const lb = metadata?.filterMetadata?.['envoy.lb'] as Record<string, unknown> | undefined;
-  return lb?.canary === true;
 }

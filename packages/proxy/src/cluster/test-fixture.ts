@@ -1,11 +1,12 @@
 // What the tests of this folder start from: a clock that stands still, a lane that remembers by name, clusters
 // and hosts from a few words. Imported from tests only.
 
-import { type Clock, silentLogger } from '@dragoman/base';
-import type { Cluster as ClusterConfig } from '@dragoman/config';
+import { type Clock, type Logger, silentLogger } from '@dragoman/base';
+import type { Cluster as ClusterConfig, LbEndpoint } from '@dragoman/config';
 import type { StatLane } from '@dragoman/shm';
 import { createBreakerMemory } from './circuit-breakers.ts';
-import type { ClusterReport, ClusterSnapshot, WorkerContext } from './cluster-update.ts';
+import type { ClusterReport, ClusterSnapshot, ClusterUpdate, WorkerContext } from './cluster-update.ts';
+import type { DirectoryContext } from './directory-cluster.ts';
 import { type HostSpec, NO_LOCALITY } from './host-spec.ts';
 
 /** A clock that moves when it is told to. */
@@ -197,4 +198,61 @@ export function workerFixture(seed = 1): WorkerFixture {
     report: report => reports.push(report),
   };
   return { context, clock, lane, reports };
+}
+
+/** What a name of a test resolves to. */
+export type TestAnswer = string[] | Error | Promise<string[]>;
+
+export interface DirectoryFixture {
+  readonly context: DirectoryContext;
+  readonly clock: StoppedClock;
+  readonly lane: NamedLane;
+  readonly answers: Map<string, TestAnswer>;
+  readonly posted: ClusterUpdate[];
+  readonly log: string[];
+}
+
+/** Surroundings of clusters on the main thread; names not in `answers` do not exist. */
+export function directoryFixture(settings: { ttlMs?: number; concurrency?: number } = {}): DirectoryFixture {
+  const clock = new StoppedClock();
+  const lane = new NamedLane();
+  const answers = new Map<string, TestAnswer>();
+  const posted: ClusterUpdate[] = [];
+  const log: string[] = [];
+  const logger: Logger = {
+    enabled: () => true,
+    log: (level, _component, message) => {
+      if (level !== 'debug') log.push(message);
+    },
+  };
+  const resolver = {
+    resolve: async (name: string) => {
+      const answer = await (answers.get(name) ?? []);
+      if (answer instanceof Error) throw answer;
+      return { addresses: answer, ttlMs: settings.ttlMs };
+    },
+  };
+  const context: DirectoryContext = {
+    lane: lane.lane,
+    clock,
+    logger,
+    random: seededRandom(),
+    concurrency: settings.concurrency ?? 1,
+    resolverFor: () => resolver,
+    post: update => posted.push(update),
+  };
+  return { context, clock, lane, answers, posted, log };
+}
+
+/** A decoded LbEndpoint. */
+export function lbEndpoint(host: string, port: number, settings: object = {}): LbEndpoint {
+  return {
+    endpoint: {
+      address: { socketAddress: { protocol: 'TCP', address: host, portValue: port } },
+      hostname: '',
+      additionalAddresses: [],
+    },
+    healthStatus: 'UNKNOWN',
+    ...settings,
+  } as unknown as LbEndpoint;
 }
