@@ -2,15 +2,16 @@
 //
 //   x-c-header: <value>      both ways
 //
-// The value is the plugin configuration as it stands (up to 256 bytes),
-// "c-header" without one. No SDK and no C library: the ABI as it is.
+// The value is the plugin configuration (up to 256 bytes) without the white
+// space around it, "c-header" where there is no configuration. No SDK and no C
+// library: the ABI as it is.
 #include "proxy_wasm.h"
 
 #define VALUE_LIMIT_BYTES 256
 
 static const char name[] = "x-c-header";
 static const char default_value[] = "c-header";
-static const char too_long[] = "configuration is longer than 256 bytes";
+static const char refused[] = "the configuration is longer than 256 bytes or cannot be read";
 
 static const char *value = default_value;
 static size_t value_size = sizeof(default_value) - 1;
@@ -26,6 +27,8 @@ PROXY_EXPORT(proxy_on_memory_allocate) void *proxy_on_memory_allocate(size_t siz
 // An empty function by whose name the host knows the ABI version.
 PROXY_EXPORT(proxy_abi_version_0_2_1) void proxy_abi_version_0_2_1(void) {}
 
+static int is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
 PROXY_EXPORT(proxy_on_configure) uint32_t proxy_on_configure(uint32_t root_context, size_t configuration_size) {
   (void)root_context;
   if (configuration_size == 0) return 1;
@@ -34,9 +37,12 @@ PROXY_EXPORT(proxy_on_configure) uint32_t proxy_on_configure(uint32_t root_conte
   if (configuration_size > VALUE_LIMIT_BYTES ||
       proxy_get_buffer_bytes(PROXY_BUFFER_PLUGIN_CONFIGURATION, 0, configuration_size, &bytes, &size) !=
           PROXY_STATUS_OK) {
-    proxy_log(PROXY_LOG_ERROR, too_long, sizeof(too_long) - 1);
+    proxy_log(PROXY_LOG_ERROR, refused, sizeof(refused) - 1);
     return 0;
   }
+  // A block in YAML ends with a newline, which no header value may contain.
+  while (size > 0 && is_space(bytes[size - 1])) size--;
+  while (size > 0 && is_space(*bytes)) bytes++, size--;
   value = bytes;
   value_size = size;
   return 1;

@@ -2,7 +2,8 @@
 //
 //   x-as-header: <value>     both ways
 //
-// The value is the plugin configuration as it stands, "as-header" without one.
+// The value is the plugin configuration without the white space around it (a
+// block in YAML ends with a newline), "as-header" where there is no configuration.
 // The plugin's root_id must be "as_header", the name registered at the end.
 
 // Makes the functions that the proxy calls visible to it.
@@ -22,7 +23,7 @@ class HeaderRoot extends RootContext {
   onConfigure(configuration_size: u32): bool {
     if (configuration_size == 0) return true;
     if (!super.onConfigure(configuration_size)) return false;
-    this.value = this.getConfiguration();
+    this.value = this.getConfiguration().trim();
     return true;
   }
 

@@ -4,7 +4,8 @@
 //! x-rust-header: <value>      both ways
 //! ```
 //!
-//! The value is the plugin configuration as it stands, `rust-header` without one.
+//! The value is the plugin configuration without the white space around it (a block in YAML
+//! ends with a newline), `rust-header` where there is no configuration.
 
 use std::rc::Rc;
 
@@ -30,8 +31,8 @@ impl RootContext for HeaderRoot {
         let Some(bytes) = self.get_plugin_configuration() else {
             return true;
         };
-        match String::from_utf8(bytes) {
-            Ok(value) => self.value = Rc::from(value),
+        match str::from_utf8(&bytes) {
+            Ok(value) => self.value = Rc::from(value.trim()),
             Err(_) => return false,
         }
         true
