@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { Bootstrap } from '../descriptor/types.ts';
+import { type CheckOptions, checkBootstrap } from './check/check.ts';
 import { type Decoded, JsonDecoder, type UnknownFields } from './decode/json-decoder.ts';
 import { mergeMessage } from './decode/merge.ts';
 import { type ConfigError, formatPath, type Problem, Problems } from './errors.ts';
@@ -27,7 +28,7 @@ export interface BootstrapInput {
   configYaml?: string;
 }
 
-export interface LoadOptions {
+export interface LoadOptions extends CheckOptions {
   /** What unknown fields are: Envoy's default for static configuration is 'error'. */
   unknownFields?: UnknownFields;
 }
@@ -99,6 +100,7 @@ export function loadBootstrap(input: BootstrapInput, options: LoadOptions = {}):
   report(reading, [], input.configPath ?? '');
   const schema = messageSchema(BOOTSTRAP);
   const sources: Source[] = [];
+  const decoding = new Problems();
   let merged: Decoded | null = null;
   for (const text of texts) {
     const problems = new Problems();
@@ -113,11 +115,18 @@ export function loadBootstrap(input: BootstrapInput, options: LoadOptions = {}):
       else merged ??= message ?? null;
     }
     report(problems, source === null ? [] : [source], text.file);
+    decoding.list.push(...problems.list);
   }
   if (texts.length === 0 && !reading.failed) {
     reading.error([], 'no configuration given: use --config-path or --config-yaml');
     report(reading, [], '');
   }
+  if (merged === null) return result;
+  const problems = new Problems();
+  problems.list.push(...decoding.list);
+  checkBootstrap(merged as unknown as Bootstrap, options, problems);
+  problems.list.splice(0, decoding.list.length);
+  report(problems, sources, sources[0]!.file);
   if (result.errors.length === 0) result.bootstrap = merged as unknown as Bootstrap;
   return result;
 }

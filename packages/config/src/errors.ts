@@ -56,6 +56,11 @@ export class Problems {
     this.list.push({ path: [...path], position: null, message, expected: '', hint, warning: true });
   }
 
+  /** Whether a mistake is known at `path` or below it: then what is missing there is no second mistake. */
+  hasErrorBelow(path: ConfigPath): boolean {
+    return this.list.some(problem => !problem.warning && path.every((part, i) => problem.path[i] === part));
+  }
+
   get failed(): boolean {
     return this.list.some(problem => !problem.warning);
   }

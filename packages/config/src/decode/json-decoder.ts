@@ -219,12 +219,22 @@ export class JsonDecoder {
       return undefined;
     }
     const typeName = typeNameOf(typeUrl);
-    if (isTypedStruct(typeName)) return this.#typedStruct(typeUrl, typeName, json);
     if (findMessage(typeName) === null) return this.#unknownType(typeUrl, typeName, json);
+    const wasOptional = this.#optional;
+    this.#optional = false;
+    const any = isTypedStruct(typeName)
+      ? this.#typedStruct(typeUrl, typeName, json)
+      : { typeUrl, typeName, value: this.#anyValue(typeName, json) };
+    this.#optional = wasOptional;
+    return any;
+  }
+
+  /** What is beside "@type": the fields, or `value` for well-known types. */
+  #anyValue(typeName: string, json: JsonObject): unknown {
     const value = isWellKnown(typeName)
       ? this.value(typeName, json.value ?? null)
       : this.message(messageSchema(typeName), json);
-    return { typeUrl, typeName, value: value ?? this.#emptyValue(typeName) };
+    return value ?? this.#emptyValue(typeName);
   }
 
   /** The value of `{ "@type": ...StringValue }` without value. */
@@ -248,10 +258,7 @@ export class JsonDecoder {
     if (findMessage(typeName) === null) {
       return { typeUrl: outerUrl, typeName: outerName, value: { typeUrl, value: inner } };
     }
-    const decoded = isWellKnown(typeName)
-      ? this.value(typeName, inner.value ?? null)
-      : this.message(messageSchema(typeName), inner);
-    return { typeUrl, typeName, value: decoded ?? this.#emptyValue(typeName), wrapper: outerName };
+    return { typeUrl, typeName, value: this.#anyValue(typeName, inner), wrapper: outerName };
   }
 
   #unknownType(typeUrl: string, typeName: string, json: JsonObject): DecodedAny {
