@@ -55,7 +55,9 @@ function compile(): void {
 }
 
 function housePackages(): string[] {
-  return readdirSync(join(root, 'packages')).filter(name => existsSync(join(root, 'packages', name, 'package.json')));
+  return readdirSync(join(root, 'packages')).filter(name =>
+    existsSync(join(root, 'packages', name, 'package.json')),
+  );
 }
 
 /** Generated declarations stand beside the sources and are not copied by the compiler. */
