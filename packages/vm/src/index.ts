@@ -1,1 +1,48 @@
-// Entry of @dragoman/vm.
+// Entry of @dragoman/vm: a Proxy-Wasm host. Loads, checks and runs modules; knows no proxy.
+export { Context } from './contexts/context.ts';
+export { RootContext, type RootOptions } from './contexts/root-context.ts';
+export { FAILED, STOP_ALL_AND_WATERMARK, STOP_NO_BUFFER, StreamContext } from './contexts/stream-context.ts';
+export { ModuleError, PluginStartError } from './errors.ts';
+export type { ForeignFunction, ForeignResult } from './foreign/foreign-function.ts';
+export { ProtobufError, readBytesFields, writeField } from './foreign/protobuf.ts';
+export { standardForeignFunctions } from './foreign/standard-functions.ts';
+export { type LocalHostOptions, localHost } from './local-host.ts';
+export { type LocalMetric, LocalMetrics } from './local-metrics.ts';
+export {
+  type CheckOptions,
+  checkModule,
+  compileModule,
+  compileModuleSync,
+  type ModuleInfo,
+  type PluginModule,
+} from './module/plugin-module.ts';
+export {
+  descend,
+  encodeProperty,
+  integerProperty,
+  jsonProperty,
+  nanosecondsProperty,
+  type PropertyMap,
+  type PropertyMessage,
+  type PropertyValue,
+  utf8Property,
+} from './property-value.ts';
+export { LocalSharedData } from './shared-data.ts';
+export { LocalSharedQueues } from './shared-queues.ts';
+export type { GuestBody, GuestHeaderMap, LocalResponse, StreamHost } from './stream-host.ts';
+export { Vm, type VmOptions } from './vm.ts';
+export type {
+  Callout,
+  FailureCause,
+  GrpcCall,
+  GrpcListener,
+  GrpcStream,
+  GrpcUnaryCall,
+  HttpCall,
+  HttpCallResponse,
+  Metrics,
+  SharedData,
+  SharedQueues,
+  VmFailure,
+  VmHost,
+} from './vm-host.ts';

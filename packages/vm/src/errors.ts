@@ -1,0 +1,17 @@
+// The errors an operator can meet when a module is loaded or a plugin started. Guests get statuses instead.
+
+import { DragomanError } from '@dragoman/base';
+
+/** ERR_DRAGOMAN_WASM_MODULE: the bytes are not a module this host can run. */
+export class ModuleError extends DragomanError {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super('WASM_MODULE', message, options);
+  }
+}
+
+/** ERR_DRAGOMAN_WASM_START: the module is sound, but the VM or a plugin of it would not start. */
+export class PluginStartError extends DragomanError {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super('WASM_START', message, options);
+  }
+}

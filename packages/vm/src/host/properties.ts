@@ -1,0 +1,50 @@
+// proxy_get_property and proxy_set_property. The plugin's own names are answered here; all other paths by the
+// embedder, with or without a stream (ABI reference 8).
+
+import { parsePropertyPath, Status } from '@dragoman/abi';
+import { descend, encodeProperty, type PropertyValue, utf8Property } from '../property-value.ts';
+import type { Vm } from '../vm.ts';
+import type { HostFunctions } from './host-function.ts';
+
+export const propertyCalls = (vm: Vm): HostFunctions => ({
+  proxy_get_property: (path: number, pathSize: number, pointer: number, size: number) =>
+    getProperty(vm, path >>> 0, pathSize >>> 0, pointer >>> 0, size >>> 0),
+  proxy_set_property: (path: number, pathSize: number, value: number, valueSize: number) =>
+    setProperty(vm, path >>> 0, pathSize >>> 0, value >>> 0, valueSize >>> 0),
+});
+
+function getProperty(vm: Vm, path: number, pathSize: number, pointer: number, size: number): Status {
+  const { memory } = vm;
+  if (!memory.fits(path, pathSize)) return Status.InvalidMemoryAccess;
+  const parts = parsePropertyPath(memory.latin1(path, pathSize));
+  if (parts.length === 0) return Status.SerializationFailure;
+  const value = valueOf(vm, parts);
+  if (value === undefined) return Status.NotFound;
+  const bytes = encodeProperty(value);
+  if (bytes === null) return Status.SerializationFailure;
+  return vm.allocator.giveBytes(bytes, pointer, size);
+}
+
+function valueOf(vm: Vm, path: readonly string[]): PropertyValue {
+  const { root, stream } = vm.effective;
+  const own = ownProperty(vm, path[0]);
+  if (own !== undefined) return descend(own, path, 1);
+  if (stream !== null) return stream.host === null ? undefined : stream.host.getProperty(path);
+  return vm.host.getProperty(root, path);
+}
+
+function ownProperty(vm: Vm, name: string): PropertyValue {
+  const { root } = vm.effective;
+  if (root === null) return undefined;
+  if (name === 'plugin_name') return utf8Property(root.name);
+  if (name === 'plugin_root_id') return utf8Property(root.rootId);
+  return name === 'plugin_vm_id' ? utf8Property(vm.vmId) : undefined;
+}
+
+function setProperty(vm: Vm, path: number, pathSize: number, value: number, valueSize: number): Status {
+  const { memory } = vm;
+  if (!memory.fits(path, pathSize) || !memory.fits(value, valueSize)) return Status.InvalidMemoryAccess;
+  const { stream } = vm.effective;
+  if (stream === null || stream.host === null) return Status.NotFound;
+  return stream.host.setProperty(memory.latin1(path, pathSize), memory.copy(value, valueSize));
+}

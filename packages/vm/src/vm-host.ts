@@ -1,0 +1,131 @@
+// What an embedder gives a VM besides streams: time, logs, call-outs, shared state, metrics. One object can serve
+// all VMs of a thread; everything here is called on the VM's own thread.
+
+import type { MetricType, Status } from '@dragoman/abi';
+import type { Clock } from '@dragoman/base';
+import type { RootContext } from './contexts/root-context.ts';
+import type { ForeignFunction } from './foreign/foreign-function.ts';
+import type { PropertyValue } from './property-value.ts';
+import type { GuestHeaderMap } from './stream-host.ts';
+
+export interface HttpCall {
+  /** Name of a cluster. */
+  readonly upstream: string;
+  /** [name, value, ...], names in lower case; has :method, :path and :authority (or host). */
+  readonly headers: readonly string[];
+  readonly body: Buffer;
+  readonly trailers: readonly string[];
+  /** 0: none. */
+  readonly timeoutMs: number;
+}
+
+export interface HttpCallResponse {
+  /** With :status. */
+  readonly headers: GuestHeaderMap;
+  readonly body: Buffer;
+  readonly trailers: GuestHeaderMap | null;
+}
+
+/** A call-out under way. */
+export interface Callout {
+  cancel(): void;
+}
+
+/** A gRPC stream under way. */
+export interface GrpcStream extends Callout {
+  send(message: Buffer, endStream: boolean): void;
+  /** Half-closes the sending side. */
+  close(): void;
+}
+
+export interface GrpcCall {
+  /** Serialised envoy.config.core.v3.GrpcService, or the name of a cluster; latin1. */
+  readonly upstream: string;
+  readonly service: string;
+  readonly method: string;
+  readonly initialMetadata: readonly string[];
+}
+
+export interface GrpcUnaryCall extends GrpcCall {
+  readonly message: Buffer;
+  readonly timeoutMs: number;
+}
+
+/** What becomes of a gRPC call or stream; never called inside grpcCall() or grpcStream() themselves. */
+export interface GrpcListener {
+  onInitialMetadata(metadata: GuestHeaderMap): void;
+  onMessage(message: Buffer): void;
+  onTrailingMetadata(metadata: GuestHeaderMap): void;
+  onClose(grpcStatus: number, message: string): void;
+}
+
+/** Values that plugins share, by VM id and key (ABI reference 7.2). */
+export interface SharedData {
+  /** Null when the key is absent. `cas` is never 0. */
+  get(vmId: string, key: string): { readonly value: Uint8Array; readonly cas: number } | null;
+  /** `value` is owned by the store. cas 0 sets unconditionally; otherwise CasMismatch when the key has another. */
+  set(vmId: string, key: string, value: Buffer, cas: number): Status;
+}
+
+/** Queues that plugins share, by VM id and name (ABI reference 7.3). Tokens are unique and never 0. */
+export interface SharedQueues {
+  /** `onItem` replaces the listener before it; called once for every item, never inside enqueue(). */
+  register(vmId: string, name: string, onItem: (token: number) => void): number;
+  /** 0 when there is none. */
+  resolve(vmId: string, name: string): number;
+  /** `item` is owned by the queue. False for an unknown token. */
+  enqueue(token: number, item: Buffer): boolean;
+  /** Undefined for an unknown token, null for an empty queue. */
+  dequeue(token: number): Uint8Array | null | undefined;
+}
+
+/** Statistics that plugins define. A handle is whatever number the embedder likes. */
+export interface Metrics {
+  define(type: MetricType, name: string): number;
+  /** Counter and gauge: adds, for a gauge also a negative offset. */
+  add(handle: number, offset: number): void;
+  /** Gauge: sets. Histogram: records. */
+  record(handle: number, value: number): void;
+  /** Counter and gauge. */
+  get(handle: number): number;
+}
+
+/** Everything a VM needs from the process around it. */
+export interface VmHost {
+  readonly clock: Clock;
+  readonly sharedData: SharedData;
+  readonly sharedQueues: SharedQueues;
+  readonly metrics: Metrics;
+  readonly foreignFunctions: ReadonlyMap<string, ForeignFunction>;
+  /** `level` is a GuestLogLevel; `line` is complete: "wasm log plugin root vm: text". */
+  log(level: number, line: string): void;
+  /** Lowest GuestLogLevel that is written; 6 when none is. */
+  logLevel(): number;
+  /** Starts a call; `onDone` comes later exactly once unless cancelled, with null for a call that failed half-way. */
+  httpCall(call: HttpCall, onDone: (response: HttpCallResponse | null) => void): Callout | Status;
+  grpcCall(call: GrpcUnaryCall, listener: GrpcListener): Callout | Status;
+  grpcStream(call: GrpcCall, listener: GrpcListener): GrpcStream | Status;
+  /** Properties that need no stream (xds.node). */
+  getProperty(root: RootContext | null, path: readonly string[]): PropertyValue;
+  /** The VM is dead: it will not be entered again. */
+  onFailure(failure: VmFailure): void;
+}
+
+/** Why a VM died. `deadline` and `memory` belong to limits that a module rewriter enforces. */
+export type FailureCause =
+  | 'trap'
+  | 'stack_overflow'
+  | 'deadline'
+  | 'memory'
+  | 'missing_import'
+  | 'host_error';
+
+export interface VmFailure {
+  readonly cause: FailureCause;
+  /** Export that was running. */
+  readonly callback: string;
+  /** As the engine says it: "RuntimeError: unreachable". */
+  readonly reason: string;
+  /** Guest frames, innermost first, where the engine gives them. */
+  readonly backtrace: readonly string[];
+}

@@ -1,0 +1,234 @@
+// One running instance of a plugin module: its memory, its exports, its contexts, and the rule by which it is entered
+// and left. Every call into the guest goes through enter() and leave() or fail(). One thread, as every wasm instance.
+
+import type { AbiVersion } from '@dragoman/abi';
+import { Allocator } from './allocator.ts';
+import { bindCallbacks, type Callbacks } from './callbacks.ts';
+import { Context } from './contexts/context.ts';
+import { RootContext, type RootOptions } from './contexts/root-context.ts';
+import { StreamContext } from './contexts/stream-context.ts';
+import { PluginStartError } from './errors.ts';
+import { classifyFailure } from './failure.ts';
+import { bindImports } from './imports.ts';
+import type { GuestMemory } from './memory.ts';
+import type { ModuleInfo, PluginModule } from './module/plugin-module.ts';
+import type { FailureCause, VmFailure, VmHost } from './vm-host.ts';
+
+export interface VmOptions {
+  /** Namespace of shared data and queues; may be ''. */
+  readonly vmId?: string;
+  readonly vmConfiguration?: Buffer;
+  /** WASI environment. */
+  readonly environment?: ReadonlyMap<string, string>;
+  /** Names of host calls, WASI functions and callbacks the plugin may use; absent or empty: all. */
+  readonly allowedCapabilities?: ReadonlySet<string>;
+  /** Refuse modules that import what this host does not know, instead of trapping when it is called. */
+  readonly strictImports?: boolean;
+  /** Largest memory in pages of 64 KiB for a module that imports its memory. */
+  readonly maxMemoryPages?: number;
+}
+
+/** Something a guest asked for that must wait until it has returned (ABI reference 2.7). */
+type DeferredAction = () => void;
+
+const NO_BYTES: Buffer = Buffer.alloc(0);
+
+/** One instance. Made by Vm.start(). */
+export class Vm {
+  readonly info: ModuleInfo;
+  readonly abiVersion: AbiVersion;
+  readonly host: VmHost;
+  readonly vmId: string;
+  readonly vmConfiguration: Buffer;
+  readonly options: VmOptions;
+  /** Set while the instance is made: imports are bound to the VM before there is a memory. */
+  memory!: GuestMemory;
+  allocator!: Allocator;
+  callbacks!: Callbacks;
+  /** The context the running callback was made on; the VM's own (id 0) when none is running. */
+  current: Context;
+  /** The context host calls act on. */
+  effective: Context;
+  /** Null as long as the instance may be entered. */
+  failure: VmFailure | null = null;
+  /** A local response was asked for in this callback: its result is overridden (ABI reference 5.4). */
+  localResponseSent = false;
+  readonly #vmContext: Context;
+  readonly #contexts = new Map<number, Context>();
+  #nextContextId = 1;
+  #depth = 0;
+  #deferred: DeferredAction[] = [];
+
+  /** Instantiates the module and runs its start functions. Throws PluginStartError with the guest's reason. */
+  static start(module: PluginModule, host: VmHost, options: VmOptions = {}): Vm {
+    const vm = new Vm(module.info, host, options);
+    vm.#instantiate(module);
+    return vm;
+  }
+
+  private constructor(info: ModuleInfo, host: VmHost, options: VmOptions) {
+    this.info = info;
+    this.abiVersion = info.abiVersion;
+    this.host = host;
+    this.options = options;
+    this.vmId = options.vmId ?? '';
+    this.vmConfiguration = options.vmConfiguration ?? NO_BYTES;
+    this.#vmContext = new Context(this, 0);
+    this.current = this.effective = this.#vmContext;
+  }
+
+  /** Bytes of guest memory now. */
+  get memoryBytes(): number {
+    return this.memory.size;
+  }
+
+  /** True while guest code of this instance is on the stack. */
+  get running(): boolean {
+    return this.#depth > 0;
+  }
+
+  /** Contexts the guest knows of, roots included. */
+  get contextCount(): number {
+    return this.#contexts.size;
+  }
+
+  /** Announces a root context, hands it its configuration and starts it. Throws PluginStartError. */
+  startRoot(options: RootOptions): RootContext {
+    const root = new RootContext(this, this.#takeContextId(), options);
+    this.#contexts.set(root.id, root);
+    root.start();
+    return root;
+  }
+
+  /** A context for one stream, not yet announced to the guest; reusable after its end through reset(). */
+  newStream(): StreamContext {
+    return new StreamContext(this);
+  }
+
+  /** The context with that id, or undefined; id 0 is the VM's own. */
+  context(id: number): Context | undefined {
+    return id === 0 ? this.#vmContext : this.#contexts.get(id);
+  }
+
+  /** Gives `context` an id no living context has. */
+  register(context: Context): void {
+    context.id = this.#takeContextId();
+    this.#contexts.set(context.id, context);
+  }
+
+  forget(context: Context): void {
+    this.#contexts.delete(context.id);
+  }
+
+  /** Called right before guest code runs on behalf of `context`. */
+  enter(context: Context): void {
+    this.#depth++;
+    this.current = context;
+    this.effective = context;
+  }
+
+  /** Called right after guest code returned: what was put off happens now, in order. */
+  leave(): void {
+    this.#depth--;
+    this.current = this.effective = this.#vmContext;
+    this.localResponseSent = false;
+    if (this.#deferred.length !== 0 && this.#depth === 0) this.#runDeferred();
+  }
+
+  /** Called instead of leave() when guest code ended with an exception: the instance is dead from here on. */
+  fail(callback: string, error: unknown): void {
+    this.#depth = 0;
+    this.current = this.effective = this.#vmContext;
+    this.localResponseSent = false;
+    this.#deferred = [];
+    if (this.failure === null) this.markFailed(classifyFailure(callback, error));
+  }
+
+  /** Puts off `action` until the guest has returned; runs it at once when no guest code is running. */
+  defer(action: DeferredAction): void {
+    if (this.#depth === 0) action();
+    else this.#deferred.push(action);
+  }
+
+  /** Writes a line of the guest's, with the prefix Envoy gives it. */
+  log(level: number, text: string): void {
+    const name = this.effective.logName;
+    this.host.log(level, name === '' ? `wasm log: ${text}` : `wasm log ${name}: ${text}`);
+  }
+
+  /** For what the host itself has to say about this VM, at error level. */
+  logError(line: string): void {
+    this.host.log(4, line);
+  }
+
+  /** Kills the instance for a reason found outside of guest code. */
+  markFailed(failure: VmFailure): void {
+    this.failure = failure;
+    this.logError(`Function: ${failure.callback} failed: Uncaught ${failure.reason}`);
+    if (failure.backtrace.length > 0)
+      this.logError(`Proxy-Wasm plugin in-VM backtrace:\n${failure.backtrace.join('\n')}`);
+    for (const context of this.#contexts.values()) context.root?.dropCallouts();
+    this.host.onFailure(failure);
+  }
+
+  /** Calls off every call-out and timer; the guest is told nothing. For scratch VMs, and after a failure. */
+  discard(): void {
+    for (const context of this.#contexts.values()) {
+      context.root?.dropCallouts();
+      context.root?.stopTick();
+    }
+    this.failure ??= { cause: 'host_error', callback: '', reason: 'discarded', backtrace: [] };
+  }
+
+  #instantiate(module: PluginModule): void {
+    const imports = bindImports(this);
+    let instance: WebAssembly.Instance;
+    this.#depth = 1;
+    try {
+      // A wasm start section runs in here.
+      instance = new WebAssembly.Instance(module.module, imports.object);
+      const exported = Object.values(instance.exports).find(value => value instanceof WebAssembly.Memory);
+      imports.attachMemory(exported);
+      this.allocator = new Allocator(this, instance.exports);
+      this.callbacks = bindCallbacks(this, instance.exports);
+      this.#runStartFunctions(instance.exports as Record<string, (...args: number[]) => unknown>);
+    } catch (error) {
+      if (error instanceof PluginStartError) throw error;
+      const failure = classifyFailure('_initialize', error);
+      throw new PluginStartError(`Failed to load Wasm module: ${failure.reason}`, { cause: error });
+    } finally {
+      this.#depth = 0;
+      this.#deferred = [];
+    }
+  }
+
+  /** S9 to S12: `_initialize` and a main, or else `_start`, or else nothing. */
+  #runStartFunctions(exports: Record<string, (...args: number[]) => unknown>): void {
+    const types = this.info.functionExports;
+    if (types._initialize !== undefined) {
+      exports._initialize();
+      if (types.main !== undefined) exports.main(0, 0);
+      else if (types.__main_void !== undefined) exports.__main_void();
+    } else if (types._start !== undefined) exports._start();
+  }
+
+  #takeContextId(): number {
+    while (this.#contexts.has(this.#nextContextId) || this.#nextContextId === 0) {
+      this.#nextContextId = (this.#nextContextId + 1) >>> 0;
+    }
+    const id = this.#nextContextId;
+    this.#nextContextId = (id + 1) >>> 0;
+    return id;
+  }
+
+  #runDeferred(): void {
+    // An action may run guest code, which may put off more; those run after the ones before them.
+    while (this.#deferred.length > 0) {
+      const actions = this.#deferred;
+      this.#deferred = [];
+      for (const action of actions) action();
+    }
+  }
+}
+
+export type { FailureCause };
