@@ -6,7 +6,7 @@ import type { Bootstrap } from '../descriptor/types.ts';
 import { type CheckOptions, checkBootstrap } from './check/check.ts';
 import { type Decoded, JsonDecoder, type UnknownFields } from './decode/json-decoder.ts';
 import { mergeMessage } from './decode/merge.ts';
-import { type ConfigError, formatPath, type Problem, Problems } from './errors.ts';
+import { type ConfigError, configErrorAt, type Problem, Problems } from './errors.ts';
 import { messageSchema } from './schema/descriptor.ts';
 import { type JsonObject, locate, type Source } from './text/source.ts';
 import { readJson, readYaml } from './text/yaml.ts';
@@ -69,17 +69,9 @@ function readSource(text: ConfigText, problems: Problems): Source | null {
 }
 
 function placed(problem: Problem, sources: readonly Source[], file: string): ConfigError {
-  const place = problem.position ?? locate(sources, problem.path);
-  const { message, expected, hint } = problem;
-  return {
-    file: 'file' in place ? (place.file as string) || file : file,
-    line: place.line,
-    column: place.column,
-    path: formatPath(problem.path),
-    message,
-    expected,
-    hint,
-  };
+  if (problem.position !== null) return configErrorAt(problem, { file, ...problem.position });
+  const place = locate(sources, problem.path);
+  return configErrorAt(problem, place.file === '' ? { ...place, file } : place);
 }
 
 /** Loads a bootstrap configuration. Never throws for what the texts say. */

@@ -77,6 +77,12 @@ export function formatPath(path: ConfigPath): string {
   return text;
 }
 
+/** The error a problem is, once its place is known. */
+export function configErrorAt(problem: Problem, place: { file: string } & Position): ConfigError {
+  const { message, expected, hint } = problem;
+  return { ...place, path: formatPath(problem.path), message, expected, hint };
+}
+
 /** One line: `envoy.yaml:12:7: static_resources.clusters[0].type: unknown enum value: 'NOPE' (expected ...)`. */
 export function formatConfigError(error: ConfigError): string {
   const place = error.line > 0 ? `${error.file}:${error.line}:${error.column}` : error.file;
