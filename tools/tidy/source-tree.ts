@@ -45,7 +45,10 @@ export function sourceFile(path: string, text: string): SourceFile {
     imports.push({
       specifier,
       line: lineAt(text, match.index),
-      target: specifier.startsWith('.') ? posix.join(dirname(path), specifier) : '',
+      // Worker programs are addressed with the extension of the file that runs: .ts here, .js once built.
+      target: specifier.startsWith('.')
+        ? posix.join(dirname(path), specifier.replace(/\$\{extension\}$/, '.ts'))
+        : '',
       reExport: form === 'export',
       address: address !== undefined,
     });

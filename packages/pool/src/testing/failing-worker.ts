@@ -1,0 +1,3 @@
+// A worker program that cannot start.
+
+throw new Error('no such plugin');
