@@ -69,6 +69,16 @@ test('internal names are readable but not listed', () => {
   assert.equal(table.value('absent'), undefined);
 });
 
+test('the table shows only what it accepts', () => {
+  const memory = StatLane.create();
+  const table = new StatTable({ accepts: name => name !== 'hidden' });
+  table.addLane(memory);
+  const lane = new StatLane(memory);
+  lane.counter('hidden');
+  lane.counter('shown');
+  assert.deepEqual([...table.snapshot().counters.keys()], ['shown']);
+});
+
 test('reset_counters leaves gauges alone and keeps counters used', () => {
   const { lane, table } = laneAndTable();
   const counter = lane.counter('c');

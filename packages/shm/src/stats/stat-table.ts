@@ -101,8 +101,14 @@ const isInternal = (name: string): boolean => name.startsWith('@');
 export class StatTable {
   readonly #lanes = new Map<number, Lane>();
   readonly #stats = new Map<string, Stat>();
+  readonly #accepts: (name: string) => boolean;
   #sorted: Stat[] | null = null;
   #nextId = 0;
+
+  /** `accepts` says which stats are to be seen (stats_config.stats_matcher); without it all are. */
+  constructor(options: { readonly accepts?: ((name: string) => boolean) | null } = {}) {
+    this.#accepts = options.accepts ?? (() => true);
+  }
 
   /** Takes a lane in and returns its id for retireLane(). */
   addLane(memory: StatLaneMemory): number {
@@ -144,7 +150,7 @@ export class StatTable {
   rows(): StatRow[] {
     this.refresh();
     this.#sorted ??= [...this.#stats.values()]
-      .filter(stat => !isInternal(stat.name))
+      .filter(stat => !isInternal(stat.name) && this.#accepts(stat.name))
       .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
     return this.#sorted.map(rowOf);
   }
