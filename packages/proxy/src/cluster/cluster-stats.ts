@@ -3,182 +3,113 @@
 
 import type { StatLane } from '@dragoman/shm';
 
-/** Slot of every fixed `cluster.<name>.*` statistic that a worker moves; each field is Envoy's name in camel case. */
-export class ClusterStats {
-  readonly upstreamCxTotal: number;
-  readonly upstreamCxHttp1Total: number;
-  readonly upstreamCxHttp2Total: number;
-  readonly upstreamCxHttp3Total: number;
-  readonly upstreamCxConnectFail: number;
-  readonly upstreamCxConnectTimeout: number;
-  readonly upstreamCxConnectWith0Rtt: number;
-  readonly upstreamCxConnectAttemptsExceeded: number;
-  readonly upstreamCxIdleTimeout: number;
-  readonly upstreamCxMaxDurationReached: number;
-  readonly upstreamCxOverflow: number;
-  readonly upstreamCxPoolOverflow: number;
-  readonly upstreamCxPreconnectSkipped: number;
-  readonly upstreamCxDestroy: number;
-  readonly upstreamCxDestroyLocal: number;
-  readonly upstreamCxDestroyRemote: number;
-  readonly upstreamCxDestroyWithActiveRq: number;
-  readonly upstreamCxDestroyLocalWithActiveRq: number;
-  readonly upstreamCxDestroyRemoteWithActiveRq: number;
-  readonly upstreamCxCloseNotify: number;
-  readonly upstreamCxProtocolError: number;
-  readonly upstreamCxMaxRequests: number;
-  readonly upstreamCxNoneHealthy: number;
-  readonly upstreamCxRxBytesTotal: number;
-  readonly upstreamCxTxBytesTotal: number;
-  readonly upstreamRqTotal: number;
-  readonly upstreamRqPendingTotal: number;
-  readonly upstreamRqPendingOverflow: number;
-  readonly upstreamRqPendingFailureEject: number;
-  readonly upstreamRqActiveOverflow: number;
-  readonly upstreamRqCancelled: number;
-  readonly upstreamRqMaintenanceMode: number;
-  readonly upstreamRqTimeout: number;
-  readonly upstreamRqMaxDurationReached: number;
-  readonly upstreamRqPerTryTimeout: number;
-  readonly upstreamRqPerTryIdleTimeout: number;
-  readonly upstreamRqRxReset: number;
-  readonly upstreamRqRxResetNoError: number;
-  readonly upstreamRqTxReset: number;
-  readonly upstreamRqRetry: number;
-  readonly upstreamRqRetrySuccess: number;
-  readonly upstreamRqRetryOverflow: number;
-  readonly upstreamRqRetryLimitExceeded: number;
-  readonly upstreamRqRetryBackoffExponential: number;
-  readonly upstreamRqRetryBackoffRatelimited: number;
-  readonly upstreamRq0rtt: number;
-  readonly upstreamRqCompleted: number;
-  readonly upstreamInternalRedirectFailedTotal: number;
-  readonly upstreamInternalRedirectSucceededTotal: number;
-  readonly upstreamHttp3Broken: number;
-  readonly upstreamQueueOverloaded: number;
-  readonly retryOrShadowAbandoned: number;
-  readonly upstreamFlowControlPausedReadingTotal: number;
-  readonly upstreamFlowControlResumedReadingTotal: number;
-  readonly upstreamFlowControlBackedUpTotal: number;
-  readonly upstreamFlowControlDrainedTotal: number;
-  readonly lbHealthyPanic: number;
-  readonly lbLocalClusterNotOk: number;
-  readonly lbRecalculateZoneStructures: number;
-  readonly lbSubsetsCreated: number;
-  readonly lbSubsetsFallback: number;
-  readonly lbSubsetsFallbackPanic: number;
-  readonly lbSubsetsRemoved: number;
-  readonly lbSubsetsSelected: number;
-  readonly lbZoneClusterTooSmall: number;
-  readonly lbZoneNoCapacityLeft: number;
-  readonly lbZoneRoutingAllDirectly: number;
-  readonly lbZoneRoutingCrossZone: number;
-  readonly lbZoneRoutingSampled: number;
-  readonly bindErrors: number;
-  readonly originalDstHostInvalid: number;
-  readonly upstreamCxActive: number;
-  readonly upstreamCxRxBytesBuffered: number;
-  readonly upstreamCxTxBytesBuffered: number;
-  readonly upstreamRqActive: number;
-  readonly upstreamRqPendingActive: number;
-  readonly lbSubsetsActive: number;
-  readonly upstreamCxConnectMs: number;
-  readonly upstreamCxLengthMs: number;
-  readonly upstreamRqPerCx: number;
+class Slots {
+  readonly #lane: StatLane;
+  readonly #prefix: string;
 
   /** `prefix` is "cluster.<stat name>.", with the trailing dot. */
   constructor(lane: StatLane, prefix: string) {
-    this.upstreamCxTotal = lane.counter(`${prefix}upstream_cx_total`);
-    this.upstreamCxHttp1Total = lane.counter(`${prefix}upstream_cx_http1_total`);
-    this.upstreamCxHttp2Total = lane.counter(`${prefix}upstream_cx_http2_total`);
-    this.upstreamCxHttp3Total = lane.counter(`${prefix}upstream_cx_http3_total`);
-    this.upstreamCxConnectFail = lane.counter(`${prefix}upstream_cx_connect_fail`);
-    this.upstreamCxConnectTimeout = lane.counter(`${prefix}upstream_cx_connect_timeout`);
-    this.upstreamCxConnectWith0Rtt = lane.counter(`${prefix}upstream_cx_connect_with_0_rtt`);
-    this.upstreamCxConnectAttemptsExceeded = lane.counter(`${prefix}upstream_cx_connect_attempts_exceeded`);
-    this.upstreamCxIdleTimeout = lane.counter(`${prefix}upstream_cx_idle_timeout`);
-    this.upstreamCxMaxDurationReached = lane.counter(`${prefix}upstream_cx_max_duration_reached`);
-    this.upstreamCxOverflow = lane.counter(`${prefix}upstream_cx_overflow`);
-    this.upstreamCxPoolOverflow = lane.counter(`${prefix}upstream_cx_pool_overflow`);
-    this.upstreamCxPreconnectSkipped = lane.counter(`${prefix}upstream_cx_preconnect_skipped`);
-    this.upstreamCxDestroy = lane.counter(`${prefix}upstream_cx_destroy`);
-    this.upstreamCxDestroyLocal = lane.counter(`${prefix}upstream_cx_destroy_local`);
-    this.upstreamCxDestroyRemote = lane.counter(`${prefix}upstream_cx_destroy_remote`);
-    this.upstreamCxDestroyWithActiveRq = lane.counter(`${prefix}upstream_cx_destroy_with_active_rq`);
-    this.upstreamCxDestroyLocalWithActiveRq = lane.counter(
-      `${prefix}upstream_cx_destroy_local_with_active_rq`,
-    );
-    this.upstreamCxDestroyRemoteWithActiveRq = lane.counter(
-      `${prefix}upstream_cx_destroy_remote_with_active_rq`,
-    );
-    this.upstreamCxCloseNotify = lane.counter(`${prefix}upstream_cx_close_notify`);
-    this.upstreamCxProtocolError = lane.counter(`${prefix}upstream_cx_protocol_error`);
-    this.upstreamCxMaxRequests = lane.counter(`${prefix}upstream_cx_max_requests`);
-    this.upstreamCxNoneHealthy = lane.counter(`${prefix}upstream_cx_none_healthy`);
-    this.upstreamCxRxBytesTotal = lane.counter(`${prefix}upstream_cx_rx_bytes_total`);
-    this.upstreamCxTxBytesTotal = lane.counter(`${prefix}upstream_cx_tx_bytes_total`);
-    this.upstreamRqTotal = lane.counter(`${prefix}upstream_rq_total`);
-    this.upstreamRqPendingTotal = lane.counter(`${prefix}upstream_rq_pending_total`);
-    this.upstreamRqPendingOverflow = lane.counter(`${prefix}upstream_rq_pending_overflow`);
-    this.upstreamRqPendingFailureEject = lane.counter(`${prefix}upstream_rq_pending_failure_eject`);
-    this.upstreamRqActiveOverflow = lane.counter(`${prefix}upstream_rq_active_overflow`);
-    this.upstreamRqCancelled = lane.counter(`${prefix}upstream_rq_cancelled`);
-    this.upstreamRqMaintenanceMode = lane.counter(`${prefix}upstream_rq_maintenance_mode`);
-    this.upstreamRqTimeout = lane.counter(`${prefix}upstream_rq_timeout`);
-    this.upstreamRqMaxDurationReached = lane.counter(`${prefix}upstream_rq_max_duration_reached`);
-    this.upstreamRqPerTryTimeout = lane.counter(`${prefix}upstream_rq_per_try_timeout`);
-    this.upstreamRqPerTryIdleTimeout = lane.counter(`${prefix}upstream_rq_per_try_idle_timeout`);
-    this.upstreamRqRxReset = lane.counter(`${prefix}upstream_rq_rx_reset`);
-    this.upstreamRqRxResetNoError = lane.counter(`${prefix}upstream_rq_rx_reset_no_error`);
-    this.upstreamRqTxReset = lane.counter(`${prefix}upstream_rq_tx_reset`);
-    this.upstreamRqRetry = lane.counter(`${prefix}upstream_rq_retry`);
-    this.upstreamRqRetrySuccess = lane.counter(`${prefix}upstream_rq_retry_success`);
-    this.upstreamRqRetryOverflow = lane.counter(`${prefix}upstream_rq_retry_overflow`);
-    this.upstreamRqRetryLimitExceeded = lane.counter(`${prefix}upstream_rq_retry_limit_exceeded`);
-    this.upstreamRqRetryBackoffExponential = lane.counter(`${prefix}upstream_rq_retry_backoff_exponential`);
-    this.upstreamRqRetryBackoffRatelimited = lane.counter(`${prefix}upstream_rq_retry_backoff_ratelimited`);
-    this.upstreamRq0rtt = lane.counter(`${prefix}upstream_rq_0rtt`);
-    this.upstreamRqCompleted = lane.counter(`${prefix}upstream_rq_completed`);
-    this.upstreamInternalRedirectFailedTotal = lane.counter(
-      `${prefix}upstream_internal_redirect_failed_total`,
-    );
-    this.upstreamInternalRedirectSucceededTotal = lane.counter(
-      `${prefix}upstream_internal_redirect_succeeded_total`,
-    );
-    this.upstreamHttp3Broken = lane.counter(`${prefix}upstream_http3_broken`);
-    this.upstreamQueueOverloaded = lane.counter(`${prefix}upstream_queue_overloaded`);
-    this.retryOrShadowAbandoned = lane.counter(`${prefix}retry_or_shadow_abandoned`);
-    this.upstreamFlowControlPausedReadingTotal = lane.counter(
-      `${prefix}upstream_flow_control_paused_reading_total`,
-    );
-    this.upstreamFlowControlResumedReadingTotal = lane.counter(
-      `${prefix}upstream_flow_control_resumed_reading_total`,
-    );
-    this.upstreamFlowControlBackedUpTotal = lane.counter(`${prefix}upstream_flow_control_backed_up_total`);
-    this.upstreamFlowControlDrainedTotal = lane.counter(`${prefix}upstream_flow_control_drained_total`);
-    this.lbHealthyPanic = lane.counter(`${prefix}lb_healthy_panic`);
-    this.lbLocalClusterNotOk = lane.counter(`${prefix}lb_local_cluster_not_ok`);
-    this.lbRecalculateZoneStructures = lane.counter(`${prefix}lb_recalculate_zone_structures`);
-    this.lbSubsetsCreated = lane.counter(`${prefix}lb_subsets_created`);
-    this.lbSubsetsFallback = lane.counter(`${prefix}lb_subsets_fallback`);
-    this.lbSubsetsFallbackPanic = lane.counter(`${prefix}lb_subsets_fallback_panic`);
-    this.lbSubsetsRemoved = lane.counter(`${prefix}lb_subsets_removed`);
-    this.lbSubsetsSelected = lane.counter(`${prefix}lb_subsets_selected`);
-    this.lbZoneClusterTooSmall = lane.counter(`${prefix}lb_zone_cluster_too_small`);
-    this.lbZoneNoCapacityLeft = lane.counter(`${prefix}lb_zone_no_capacity_left`);
-    this.lbZoneRoutingAllDirectly = lane.counter(`${prefix}lb_zone_routing_all_directly`);
-    this.lbZoneRoutingCrossZone = lane.counter(`${prefix}lb_zone_routing_cross_zone`);
-    this.lbZoneRoutingSampled = lane.counter(`${prefix}lb_zone_routing_sampled`);
-    this.bindErrors = lane.counter(`${prefix}bind_errors`);
-    this.originalDstHostInvalid = lane.counter(`${prefix}original_dst_host_invalid`);
-    this.upstreamCxActive = lane.gauge(`${prefix}upstream_cx_active`);
-    this.upstreamCxRxBytesBuffered = lane.gauge(`${prefix}upstream_cx_rx_bytes_buffered`);
-    this.upstreamCxTxBytesBuffered = lane.gauge(`${prefix}upstream_cx_tx_bytes_buffered`);
-    this.upstreamRqActive = lane.gauge(`${prefix}upstream_rq_active`);
-    this.upstreamRqPendingActive = lane.gauge(`${prefix}upstream_rq_pending_active`);
-    this.lbSubsetsActive = lane.gauge(`${prefix}lb_subsets_active`);
-    this.upstreamCxConnectMs = lane.histogram(`${prefix}upstream_cx_connect_ms`, 'ms');
-    this.upstreamCxLengthMs = lane.histogram(`${prefix}upstream_cx_length_ms`, 'ms');
-    this.upstreamRqPerCx = lane.histogram(`${prefix}upstream_rq_per_cx`, 'none');
+    this.#lane = lane;
+    this.#prefix = prefix;
   }
+
+  protected counter(name: string): number {
+    return this.#lane.counter(this.#prefix + name);
+  }
+
+  protected gauge(name: string): number {
+    return this.#lane.gauge(this.#prefix + name);
+  }
+
+  protected histogram(name: string, unit: 'ms' | 'none'): number {
+    return this.#lane.histogram(this.#prefix + name, unit);
+  }
+}
+
+/** Slot of every fixed `cluster.<name>.*` statistic that a worker moves; each field is Envoy's name in camel case. */
+export class ClusterStats extends Slots {
+  readonly upstreamCxTotal = this.counter('upstream_cx_total');
+  readonly upstreamCxHttp1Total = this.counter('upstream_cx_http1_total');
+  readonly upstreamCxHttp2Total = this.counter('upstream_cx_http2_total');
+  readonly upstreamCxHttp3Total = this.counter('upstream_cx_http3_total');
+  readonly upstreamCxConnectFail = this.counter('upstream_cx_connect_fail');
+  readonly upstreamCxConnectTimeout = this.counter('upstream_cx_connect_timeout');
+  readonly upstreamCxConnectWith0Rtt = this.counter('upstream_cx_connect_with_0_rtt');
+  readonly upstreamCxConnectAttemptsExceeded = this.counter('upstream_cx_connect_attempts_exceeded');
+  readonly upstreamCxIdleTimeout = this.counter('upstream_cx_idle_timeout');
+  readonly upstreamCxMaxDurationReached = this.counter('upstream_cx_max_duration_reached');
+  readonly upstreamCxOverflow = this.counter('upstream_cx_overflow');
+  readonly upstreamCxPoolOverflow = this.counter('upstream_cx_pool_overflow');
+  readonly upstreamCxPreconnectSkipped = this.counter('upstream_cx_preconnect_skipped');
+  readonly upstreamCxDestroy = this.counter('upstream_cx_destroy');
+  readonly upstreamCxDestroyLocal = this.counter('upstream_cx_destroy_local');
+  readonly upstreamCxDestroyRemote = this.counter('upstream_cx_destroy_remote');
+  readonly upstreamCxDestroyWithActiveRq = this.counter('upstream_cx_destroy_with_active_rq');
+  readonly upstreamCxDestroyLocalWithActiveRq = this.counter('upstream_cx_destroy_local_with_active_rq');
+  readonly upstreamCxDestroyRemoteWithActiveRq = this.counter('upstream_cx_destroy_remote_with_active_rq');
+  readonly upstreamCxCloseNotify = this.counter('upstream_cx_close_notify');
+  readonly upstreamCxProtocolError = this.counter('upstream_cx_protocol_error');
+  readonly upstreamCxMaxRequests = this.counter('upstream_cx_max_requests');
+  readonly upstreamCxNoneHealthy = this.counter('upstream_cx_none_healthy');
+  readonly upstreamCxRxBytesTotal = this.counter('upstream_cx_rx_bytes_total');
+  readonly upstreamCxTxBytesTotal = this.counter('upstream_cx_tx_bytes_total');
+  readonly upstreamRqTotal = this.counter('upstream_rq_total');
+  readonly upstreamRqPendingTotal = this.counter('upstream_rq_pending_total');
+  readonly upstreamRqPendingOverflow = this.counter('upstream_rq_pending_overflow');
+  readonly upstreamRqPendingFailureEject = this.counter('upstream_rq_pending_failure_eject');
+  readonly upstreamRqActiveOverflow = this.counter('upstream_rq_active_overflow');
+  readonly upstreamRqCancelled = this.counter('upstream_rq_cancelled');
+  readonly upstreamRqMaintenanceMode = this.counter('upstream_rq_maintenance_mode');
+  readonly upstreamRqTimeout = this.counter('upstream_rq_timeout');
+  readonly upstreamRqMaxDurationReached = this.counter('upstream_rq_max_duration_reached');
+  readonly upstreamRqPerTryTimeout = this.counter('upstream_rq_per_try_timeout');
+  readonly upstreamRqPerTryIdleTimeout = this.counter('upstream_rq_per_try_idle_timeout');
+  readonly upstreamRqRxReset = this.counter('upstream_rq_rx_reset');
+  readonly upstreamRqRxResetNoError = this.counter('upstream_rq_rx_reset_no_error');
+  readonly upstreamRqTxReset = this.counter('upstream_rq_tx_reset');
+  readonly upstreamRqRetry = this.counter('upstream_rq_retry');
+  readonly upstreamRqRetrySuccess = this.counter('upstream_rq_retry_success');
+  readonly upstreamRqRetryOverflow = this.counter('upstream_rq_retry_overflow');
+  readonly upstreamRqRetryLimitExceeded = this.counter('upstream_rq_retry_limit_exceeded');
+  readonly upstreamRqRetryBackoffExponential = this.counter('upstream_rq_retry_backoff_exponential');
+  readonly upstreamRqRetryBackoffRatelimited = this.counter('upstream_rq_retry_backoff_ratelimited');
+  readonly upstreamRq0rtt = this.counter('upstream_rq_0rtt');
+  readonly upstreamRqCompleted = this.counter('upstream_rq_completed');
+  readonly upstreamInternalRedirectFailedTotal = this.counter('upstream_internal_redirect_failed_total');
+  readonly upstreamInternalRedirectSucceededTotal = this.counter(
+    'upstream_internal_redirect_succeeded_total',
+  );
+  readonly upstreamHttp3Broken = this.counter('upstream_http3_broken');
+  readonly upstreamQueueOverloaded = this.counter('upstream_queue_overloaded');
+  readonly retryOrShadowAbandoned = this.counter('retry_or_shadow_abandoned');
+  readonly upstreamFlowControlPausedReadingTotal = this.counter('upstream_flow_control_paused_reading_total');
+  readonly upstreamFlowControlResumedReadingTotal = this.counter(
+    'upstream_flow_control_resumed_reading_total',
+  );
+  readonly upstreamFlowControlBackedUpTotal = this.counter('upstream_flow_control_backed_up_total');
+  readonly upstreamFlowControlDrainedTotal = this.counter('upstream_flow_control_drained_total');
+  readonly lbHealthyPanic = this.counter('lb_healthy_panic');
+  readonly lbLocalClusterNotOk = this.counter('lb_local_cluster_not_ok');
+  readonly lbRecalculateZoneStructures = this.counter('lb_recalculate_zone_structures');
+  readonly lbSubsetsCreated = this.counter('lb_subsets_created');
+  readonly lbSubsetsFallback = this.counter('lb_subsets_fallback');
+  readonly lbSubsetsFallbackPanic = this.counter('lb_subsets_fallback_panic');
+  readonly lbSubsetsRemoved = this.counter('lb_subsets_removed');
+  readonly lbSubsetsSelected = this.counter('lb_subsets_selected');
+  readonly lbZoneClusterTooSmall = this.counter('lb_zone_cluster_too_small');
+  readonly lbZoneNoCapacityLeft = this.counter('lb_zone_no_capacity_left');
+  readonly lbZoneRoutingAllDirectly = this.counter('lb_zone_routing_all_directly');
+  readonly lbZoneRoutingCrossZone = this.counter('lb_zone_routing_cross_zone');
+  readonly lbZoneRoutingSampled = this.counter('lb_zone_routing_sampled');
+  readonly bindErrors = this.counter('bind_errors');
+  readonly originalDstHostInvalid = this.counter('original_dst_host_invalid');
+  readonly upstreamCxActive = this.gauge('upstream_cx_active');
+  readonly upstreamCxRxBytesBuffered = this.gauge('upstream_cx_rx_bytes_buffered');
+  readonly upstreamCxTxBytesBuffered = this.gauge('upstream_cx_tx_bytes_buffered');
+  readonly upstreamRqActive = this.gauge('upstream_rq_active');
+  readonly upstreamRqPendingActive = this.gauge('upstream_rq_pending_active');
+  readonly lbSubsetsActive = this.gauge('lb_subsets_active');
+  readonly upstreamCxConnectMs = this.histogram('upstream_cx_connect_ms', 'ms');
+  readonly upstreamCxLengthMs = this.histogram('upstream_cx_length_ms', 'ms');
+  readonly upstreamRqPerCx = this.histogram('upstream_rq_per_cx', 'none');
 }

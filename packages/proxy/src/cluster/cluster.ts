@@ -60,9 +60,11 @@ export class Cluster {
     this.loadBalancer = createLoadBalancer({
       config,
       lane: context.lane,
+      statPrefix: prefix,
       stats: this.stats,
       random: context.random,
       clock: context.clock,
+      showsTableSize: context.workerIndex === 0,
     });
     this.setHosts(snapshot.hosts);
   }

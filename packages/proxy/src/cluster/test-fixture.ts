@@ -7,6 +7,7 @@ import type { StatLane } from '@dragoman/shm';
 import { createBreakerMemory } from './circuit-breakers.ts';
 import type { ClusterReport, ClusterSnapshot, ClusterUpdate, WorkerContext } from './cluster-update.ts';
 import type { DirectoryContext } from './directory-cluster.ts';
+import { Host } from './host.ts';
 import { type HostSpec, NO_LOCALITY } from './host-spec.ts';
 
 /** A clock that moves when it is told to. */
@@ -143,6 +144,11 @@ export function hostSpecOf(address: string, settings: Partial<HostSpec> = {}): H
     healthFlags: 0,
     ...settings,
   };
+}
+
+/** A host of a cluster "app" on a lane of its own. */
+export function hostOf(address: string, settings: Partial<HostSpec> = {}): Host {
+  return new Host('app', hostSpecOf(address, settings), new NamedLane().lane, 0);
 }
 
 /** A decoded Cluster message with what is absent filled in as the decoder does. */

@@ -3,10 +3,10 @@
 import type { Host } from '../host.ts';
 import type { HostSet } from '../host-set.ts';
 
-/** Criteria a host's metadata must meet, compiled from `metadata_match` once per route (see subset.ts). */
+/** Criteria a host must meet, compiled from `metadata_match` once per route (see metadata-match.ts). */
 export interface MetadataMatch {
-  /** Keys of the "envoy.lb" metadata with the values asked for, sorted by key. */
-  readonly criteria: readonly (readonly [key: string, value: unknown])[];
+  /** Keys of the "envoy.lb" metadata with the canonical text of the values asked for, sorted by key. */
+  readonly criteria: readonly (readonly [key: string, value: string])[];
 }
 
 /** What a request tells the balancer. One object per stream, reused: reset() between requests. */
