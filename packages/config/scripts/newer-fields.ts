@@ -1,5 +1,5 @@
 // Adds to Envoy's messages the fields that are newer than the npm package. They are written as ordinary messages of the
-// same name in packages/config/proto/newer/*.proto, with only the new fields. Build time only.
+// same name in packages/config/proto/newer/*.proto, with only the new fields; an old field there gets the options (rules) written there. Build time only.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -8,13 +8,19 @@ import { additionsFolder } from './proto-files.ts';
 
 function mergeType(into: protobuf.Type, from: protobuf.Type): void {
   for (const field of from.fieldsArray) {
-    if (into.fields[field.name] !== undefined) continue;
+    const existing = into.fields[field.name];
+    if (existing !== undefined) {
+      existing.options = field.options;
+      existing.parsedOptions = field.parsedOptions;
+      continue;
+    }
     const oneofName = field.partOf?.name;
+    field.partOf?.remove(field);
     from.remove(field);
     into.add(field);
     if (oneofName === undefined) continue;
-    const oneof = into.oneofs[oneofName] ?? into.add(new protobuf.OneOf(oneofName)).oneofs[oneofName]!;
-    oneof.add(field);
+    if (into.oneofs?.[oneofName] === undefined) into.add(new protobuf.OneOf(oneofName));
+    into.oneofs[oneofName]!.add(field);
   }
   mergeNested(into, from);
 }

@@ -25,7 +25,7 @@ function wellKnownRegex(value: string, name: string, rules: RuleValues): string 
   const isName = name === 'HTTP_HEADER_NAME';
   const strict = rules.strict !== false;
   const pattern = strict ? (isName ? HEADER_NAME : HEADER_VALUE) : LOOSE_HEADER;
-  const good = pattern.test(value) && !(isName && !strict && value === '' && rules.ignore_empty !== true);
+  const good = pattern.test(value);
   return holds(good, `value does not match regex pattern "${pattern.source}"`);
 }
 
@@ -62,10 +62,11 @@ function outOfRange(value: number, rules: RuleValues, unit: string): string | nu
   const { gt, gte, lt, lte } = rules as { gt?: number; gte?: number; lt?: number; lte?: number };
   const aboveLow = gt !== undefined ? value > gt : gte !== undefined ? value >= gte : true;
   const belowHigh = lt !== undefined ? value < lt : lte !== undefined ? value <= lte : true;
-  if (aboveLow && belowHigh) return null;
+  const [low, high] = [gt ?? gte, lt ?? lte];
+  const isHole = low !== undefined && high !== undefined && low > high;
+  if (isHole ? aboveLow || belowHigh : aboveLow && belowHigh) return null;
   const show = (n: number): string => (unit === 's' ? `${n / 1000}s` : String(n));
-  const low = gt ?? gte;
-  const high = lt ?? lte;
+  if (isHole) return `value must be outside range (${show(high)}, ${show(low)})`;
   if (low !== undefined && high !== undefined) {
     return `value must be inside range ${gt !== undefined ? '(' : '['}${show(low)}, ${show(high)}${lt !== undefined ? ')' : ']'}`;
   }
