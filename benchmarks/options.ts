@@ -26,7 +26,7 @@ const usage = `usage: node benchmarks/cpu-per-request.ts [options]
   --connections A,B     numbers of client connections (32,256)
   --only A,B            these contestants only; "dragoman*" takes all that begin so
   --parts A,B           of ${partNames.join(', ')} (all)
-  --idle-connections N  connections held open for the memory of one (4000)
+  --idle-connections N  connections held open for the memory of one (8000)
   --body-mib N          size of the body sent to a slow reader (1024)
   --generator NAME      auto, wrk or own (auto: wrk where it is installed)
 `;
@@ -52,7 +52,7 @@ function parseOptions(args: string[]): Options {
       connections: { type: 'string', default: '32,256' },
       only: { type: 'string', default: '' },
       parts: { type: 'string', default: partNames.join(',') },
-      'idle-connections': { type: 'string', default: '4000' },
+      'idle-connections': { type: 'string', default: '8000' },
       'body-mib': { type: 'string', default: '1024' },
       generator: { type: 'string', default: 'auto' },
     },
