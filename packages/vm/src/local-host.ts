@@ -27,7 +27,7 @@ export interface LocalHostOptions {
 
 /** Makes a VmHost. */
 export function localHost(options: LocalHostOptions = {}): VmHost & { readonly metrics: LocalMetrics } {
-  const level = options.logLevel ?? 2;
+  const lowest = options.logLevel ?? 2;
   return {
     clock: options.clock ?? systemClock,
     sharedData: new LocalSharedData(),
@@ -35,7 +35,7 @@ export function localHost(options: LocalHostOptions = {}): VmHost & { readonly m
     metrics: new LocalMetrics(),
     foreignFunctions: new Map([...standardForeignFunctions, ...(options.foreignFunctions ?? [])]),
     log: options.log ?? (() => {}),
-    logLevel: () => level,
+    logEnabled: level => level >= lowest,
     httpCall: options.httpCall ?? (() => Status.BadArgument),
     grpcCall: options.grpcCall ?? (() => Status.ParseFailure),
     grpcStream: options.grpcStream ?? (() => Status.ParseFailure),

@@ -81,6 +81,7 @@ export interface SharedQueues {
 
 /** Statistics that plugins define. A handle is whatever number the embedder likes. */
 export interface Metrics {
+  /** -1: the name cannot be had for this type. */
   define(type: MetricType, name: string): number;
   /** Counter and gauge: adds, for a gauge also a negative offset. */
   add(handle: number, offset: number): void;
@@ -99,8 +100,8 @@ export interface VmHost {
   readonly foreignFunctions: ReadonlyMap<string, ForeignFunction>;
   /** `level` is a GuestLogLevel; `line` is complete: "wasm log plugin root vm: text". */
   log(level: number, line: string): void;
-  /** Lowest GuestLogLevel that is written; 6 when none is. */
-  logLevel(): number;
+  /** True when a line of that GuestLogLevel would be written. Asked on every proxy_log: cheap. */
+  logEnabled(level: number): boolean;
   /** Starts a call; `onDone` comes later exactly once unless cancelled, with null for a call that failed half-way. */
   httpCall(call: HttpCall, onDone: (response: HttpCallResponse | null) => void): Callout | Status;
   grpcCall(call: GrpcUnaryCall, listener: GrpcListener): Callout | Status;

@@ -14,13 +14,15 @@ export const loggingCalls = (vm: Vm): HostFunctions => ({
 function log(vm: Vm, level: number, text: number, size: number): Status {
   if (level < 0 || level > GuestLogLevel.Critical) return Status.BadArgument;
   if (!vm.memory.fits(text, size)) return Status.InvalidMemoryAccess;
-  if (level >= vm.host.logLevel()) vm.log(level, vm.memory.utf8(text, size));
+  if (vm.host.logEnabled(level)) vm.log(level, vm.memory.utf8(text, size));
   return Status.Ok;
 }
 
 function getLogLevel(vm: Vm, result: number): Status {
   if (!vm.memory.fits(result, 4)) return Status.InvalidMemoryAccess;
-  vm.memory.setUint32(result, vm.host.logLevel());
+  let level: number = GuestLogLevel.Trace;
+  while (level < GuestLogLevel.Off && !vm.host.logEnabled(level)) level++;
+  vm.memory.setUint32(result, level);
   return Status.Ok;
 }
 

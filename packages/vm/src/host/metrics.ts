@@ -56,6 +56,7 @@ function defineMetric(
   if (!memory.fits(name, nameSize) || !memory.fits(result, 4)) return Status.InvalidMemoryAccess;
   if (ids.full) return Status.InternalFailure;
   const handle = vm.host.metrics.define(type as MetricType, memory.utf8(name, nameSize));
+  if (handle < 0) return Status.InternalFailure;
   memory.setUint32(result, ids.add(type, handle));
   return Status.Ok;
 }

@@ -18,14 +18,14 @@ function getProperty(vm: Vm, path: number, pathSize: number, pointer: number, si
   if (!memory.fits(path, pathSize)) return Status.InvalidMemoryAccess;
   const parts = parsePropertyPath(memory.latin1(path, pathSize));
   if (parts.length === 0) return Status.SerializationFailure;
-  const value = valueOf(vm, parts);
+  const value = lookUp(vm, parts);
   if (value === undefined) return Status.NotFound;
   const bytes = encodeProperty(value);
   if (bytes === null) return Status.SerializationFailure;
   return vm.allocator.giveBytes(bytes, pointer, size);
 }
 
-function valueOf(vm: Vm, path: readonly string[]): PropertyValue {
+function lookUp(vm: Vm, path: readonly string[]): PropertyValue {
   const { root, stream } = vm.effective;
   const own = ownProperty(vm, path[0]);
   if (own !== undefined) return descend(own, path, 1);

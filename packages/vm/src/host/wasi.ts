@@ -147,7 +147,7 @@ function fdWrite(vm: Vm, descriptor: number, vectors: number, count: number, wri
     total += size;
   }
   const level = descriptor === 1 ? GuestLogLevel.Info : GuestLogLevel.Error;
-  if (total > 0 && level >= vm.host.logLevel()) {
+  if (total > 0 && vm.host.logEnabled(level)) {
     // Joined as bytes first: a vector may end in the middle of a character.
     const line = Buffer.from(text.endsWith('\n') ? text.slice(0, -1) : text, 'latin1').toString('utf8');
     vm.log(level, line);

@@ -1,0 +1,84 @@
+// The filter type envoy.filters.http.wasm: checks its configuration, starts the plugin on the worker, and makes a filter
+// for each stream.
+
+import type { Node, Wasm } from '@dragoman/config';
+import type { FilterContext, HttpFilter, HttpFilterInstance, HttpFilterType, Stream } from '@dragoman/proxy';
+import { PluginStartError } from '@dragoman/vm';
+import { type CompiledCode, NODE_ATTACHMENT } from './attachments.ts';
+import { checkPluginConfig, readPluginConfig, type WasmPluginConfig } from './plugin-settings.ts';
+import { type PluginHandle, PluginVms } from './plugin-vms.ts';
+import { rootProperty } from './root-properties.ts';
+import { WasmFilter } from './wasm-filter.ts';
+
+export const WASM_FILTER_TYPE = 'envoy.extensions.filters.http.wasm.v3.Wasm';
+
+/** VMs are shared by all filter chains of a worker; its stat lane, of which there is one, stands for the worker. */
+const vmsOfWorker = new WeakMap<FilterContext['stats'], PluginVms>();
+
+function pluginVms(context: FilterContext): PluginVms {
+  let vms = vmsOfWorker.get(context.stats);
+  if (vms === undefined) {
+    const { asyncClient, logger, stats, timers } = context;
+    vms = new PluginVms({ clock: timers.clock, logger, lane: stats, asyncClient });
+    vmsOfWorker.set(stats, vms);
+  }
+  return vms;
+}
+
+export const wasmFilterType: HttpFilterType<Wasm> = {
+  name: 'envoy.filters.http.wasm',
+  configTypes: [WASM_FILTER_TYPE],
+  validate(config, report) {
+    checkPluginConfig(config.config as WasmPluginConfig | undefined, (path, message) =>
+      report(`config.${path}`, message),
+    );
+  },
+  /** Throws PluginStartError, with Envoy's words, when the plugin does not start and is not to fail open. */
+  create(config, context) {
+    const settings = readPluginConfig(config.config as WasmPluginConfig);
+    const code = context.attachments.get(settings.codeKey) as CompiledCode | undefined;
+    const node = context.attachments.get(NODE_ATTACHMENT) as Node | undefined;
+    try {
+      const plugin = pluginVms(context).start(settings, code, path => rootProperty(node, path));
+      return new WasmFilterInstance(plugin, context, node);
+    } catch (error) {
+      if (!(error instanceof PluginStartError)) throw error;
+      throw new PluginStartError(
+        `Unable to create Wasm plugin ${settings.name} (root id "${settings.rootId}"): ${error.message}`,
+        { cause: error },
+      );
+    }
+  },
+};
+
+/** One entry of a filter chain. Filters of ended streams are used again. */
+export class WasmFilterInstance implements HttpFilterInstance {
+  readonly plugin: PluginHandle;
+  readonly listener: FilterContext['listener'];
+  readonly node: Node | undefined;
+  readonly #spare: WasmFilter[] = [];
+
+  constructor(plugin: PluginHandle, context: FilterContext, node: Node | undefined) {
+    this.plugin = plugin;
+    this.listener = context.listener;
+    this.node = node;
+  }
+
+  createFilter(_stream: Stream): HttpFilter | null {
+    // A plugin that fails open and is dead has nothing to do.
+    if (this.plugin.settings.failurePolicy === 'open' && this.plugin.acquire() === null) return null;
+    return this.#spare.pop() ?? new WasmFilter(this);
+  }
+
+  /** Takes back the filter of a stream that has ended. */
+  recycle(filter: WasmFilter): void {
+    if (this.#spare.length < MAX_SPARE_FILTERS) this.#spare.push(filter);
+  }
+
+  close(): void {
+    this.plugin.release();
+  }
+}
+
+/** More streams than this at a time are rare; what is above goes to the garbage collector. */
+const MAX_SPARE_FILTERS = 256;

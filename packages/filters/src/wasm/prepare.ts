@@ -1,0 +1,211 @@
+// The main thread's part in Wasm plugins: finds them in a configuration, reads and compiles each code once, and can try
+// to start each plugin before any worker sees it. Workers get compiled modules as attachments.
+
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { type Clock, type Logger, silentLogger, systemClock } from '@dragoman/base';
+import type { Bootstrap, DataSource, RemoteDataSource, VmConfig } from '@dragoman/config';
+import type { StatLane } from '@dragoman/shm';
+import { compileModule, localHost, PluginStartError, Vm } from '@dragoman/vm';
+import { type CompiledCode, NODE_ATTACHMENT } from './attachments.ts';
+import {
+  checkPluginConfig,
+  type PluginSettings,
+  readPluginConfig,
+  vmKey,
+  type WasmPluginConfig,
+} from './plugin-settings.ts';
+import { rootProperty } from './root-properties.ts';
+import { LOG_LEVEL_OF_GUEST, type RootProperties } from './worker-host.ts';
+
+export interface PrepareOptions {
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+  /** The main thread's statistics. */
+  readonly lane?: StatLane;
+  /**
+   * Start every plugin on the calling thread and throw the result away, as Envoy's canary does: a plugin that does not
+   * start is an error here. Without it the workers' own start reports the same failure, and nothing is started twice.
+   */
+  readonly canary?: boolean;
+  /** Fetches remote code; without it remote code is an error. */
+  readonly fetchCode?: (source: RemoteDataSource) => Promise<Uint8Array>;
+  /** Code compiled for an earlier version of the configuration, to be used again where the bytes are the same. */
+  readonly previous?: ReadonlyMap<string, unknown>;
+}
+
+export interface PreparedPlugins {
+  readonly attachments: Map<string, unknown>;
+  /** Complete lines, each naming plugin, root id and reason. */
+  readonly errors: string[];
+  /** Plugins that do not load but are to fail open. */
+  readonly warnings: string[];
+}
+
+/** Full names of the configurations that hold a PluginConfig in `config`. */
+const PLUGIN_HOLDERS: ReadonlySet<string> = new Set([
+  'envoy.extensions.filters.http.wasm.v3.Wasm',
+  'envoy.extensions.filters.network.wasm.v3.Wasm',
+  'envoy.extensions.access_loggers.wasm.v3.WasmAccessLog',
+  'envoy.extensions.stat_sinks.wasm.v3.Wasm',
+  'envoy.extensions.wasm.v3.WasmService',
+]);
+
+/** Reads and compiles the code of every plugin of a decoded bootstrap (or of any part of a configuration). */
+export async function prepareWasmPlugins(
+  bootstrap: Pick<Bootstrap, 'node'> | object,
+  options: PrepareOptions = {},
+): Promise<PreparedPlugins> {
+  const prepared: PreparedPlugins = { attachments: new Map(), errors: [], warnings: [] };
+  const plugins = findPlugins(bootstrap).filter(plugin => isComplete(plugin, prepared));
+  if (plugins.length === 0) return prepared;
+  const { node } = bootstrap as Partial<Bootstrap>;
+  if (node !== undefined) prepared.attachments.set(NODE_ATTACHMENT, node);
+  const codes = new Map<string, Promise<CompiledCode>>();
+  const bySha256 = new Map<string, Promise<CompiledCode>>();
+  const counted = new Set<string>();
+  for (const plugin of plugins) {
+    const settings = readPluginConfig(plugin);
+    let code = codes.get(settings.codeKey);
+    if (code === undefined) {
+      code = loadCode(plugin.vmConfig as VmConfig, settings.codeKey, bySha256, options);
+      codes.set(settings.codeKey, code);
+    }
+    try {
+      const compiled = await code;
+      prepared.attachments.set(settings.codeKey, compiled);
+      countVms(settings, compiled, counted, options);
+      if (options.canary) startCanary(settings, compiled, path => rootProperty(node, path), options);
+    } catch (error) {
+      report(prepared, settings, error as Error, options.logger ?? silentLogger);
+    }
+  }
+  return prepared;
+}
+
+/** Every PluginConfig below `value`, wherever an Any may stand. */
+function findPlugins(value: unknown, found: WasmPluginConfig[] = []): WasmPluginConfig[] {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return found;
+  if (Array.isArray(value)) {
+    for (const item of value) findPlugins(item, found);
+    return found;
+  }
+  const { typeName, value: inner } = value as { typeName?: unknown; value?: { config?: unknown } };
+  if (typeof typeName === 'string' && PLUGIN_HOLDERS.has(typeName)) {
+    if (inner?.config !== undefined) found.push(inner.config as WasmPluginConfig);
+    return found;
+  }
+  for (const item of Object.values(value)) findPlugins(item, found);
+  return found;
+}
+
+function isComplete(plugin: WasmPluginConfig, prepared: PreparedPlugins): boolean {
+  const before = prepared.errors.length;
+  checkPluginConfig(plugin, (path, message) =>
+    prepared.errors.push(`plugin ${plugin.name}: ${path}: ${message}`),
+  );
+  return prepared.errors.length === before;
+}
+
+async function loadCode(
+  vmConfig: VmConfig,
+  key: string,
+  bySha256: Map<string, Promise<CompiledCode>>,
+  options: PrepareOptions,
+): Promise<CompiledCode> {
+  const bytes = await readCode(vmConfig, options);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const wanted = vmConfig.code?.remote?.sha256;
+  if (wanted !== undefined && wanted.toLowerCase() !== sha256) {
+    throw new PluginStartError(`remote code has the sha256 ${sha256}, the configuration says ${wanted}`);
+  }
+  const previous = options.previous?.get(key) as CompiledCode | undefined;
+  if (previous?.sha256 === sha256) return previous;
+  let compiled = bySha256.get(sha256);
+  if (compiled === undefined) {
+    compiled = compileModule(bytes).then(module => ({ ...module, sha256 }));
+    bySha256.set(sha256, compiled);
+  }
+  return compiled;
+}
+
+async function readCode(vmConfig: VmConfig, options: PrepareOptions): Promise<Uint8Array> {
+  const { local, remote } = vmConfig.code ?? {};
+  if (remote !== undefined) {
+    if (options.fetchCode === undefined) {
+      throw new PluginStartError('vm_config.code.remote: code from a URL is not supported here, use local');
+    }
+    return options.fetchCode(remote);
+  }
+  const { filename, environmentVariable, inlineBytes, inlineString } = local as DataSource;
+  if (filename !== undefined) return readCodeFile(filename);
+  if (inlineBytes !== undefined) return inlineBytes;
+  if (inlineString !== undefined) return Buffer.from(inlineString, 'latin1');
+  const value = process.env[environmentVariable ?? ''];
+  if (value === undefined)
+    throw new PluginStartError(`the environment variable ${environmentVariable} is not set`);
+  return Buffer.from(value, 'latin1');
+}
+
+async function readCodeFile(filename: string): Promise<Uint8Array> {
+  try {
+    return await readFile(filename);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const fact = code === 'ENOENT' ? 'no such file' : code === 'EISDIR' ? 'it is a directory' : message;
+    throw new PluginStartError(`cannot read the code ${filename}: ${fact}`, { cause });
+  }
+}
+
+/**
+ * Envoy counts, besides the workers' VMs, the one it clones them from, a canary, and one on its main thread; of these all
+ * but the canary stay. Here a compiled module and the main thread stand for them, so that dashboards agree.
+ */
+function countVms(
+  settings: PluginSettings,
+  code: CompiledCode,
+  counted: Set<string>,
+  options: PrepareOptions,
+): void {
+  const { lane } = options;
+  const key = vmKey(settings, code.sha256);
+  if (lane === undefined || counted.has(key)) return;
+  counted.add(key);
+  lane.add(lane.counter(`wasm.${settings.runtime}.created`), 3);
+  lane.gaugeAdd(lane.gauge(`wasm.${settings.runtime}.active`), 2);
+  lane.gaugeAdd(lane.gauge('wasm.wasm_vm_count'), 2);
+}
+
+/** Throws PluginStartError. The plugin's call-outs go nowhere and its shared data is its own. */
+function startCanary(
+  settings: PluginSettings,
+  code: CompiledCode,
+  rootProperties: RootProperties,
+  options: PrepareOptions,
+): void {
+  const logger = options.logger ?? silentLogger;
+  const unanswered = { cancel: () => {}, send: () => {}, close: () => {} };
+  const host = localHost({
+    clock: options.clock ?? systemClock,
+    log: (level, line) => logger.log(LOG_LEVEL_OF_GUEST[level], 'wasm', line),
+    httpCall: () => unanswered,
+    grpcCall: () => unanswered,
+    grpcStream: () => unanswered,
+    getProperty: (_root, path) => rootProperties(path),
+  });
+  const vm = Vm.start(code, host, settings.vm);
+  try {
+    vm.startRoot(settings);
+  } finally {
+    vm.discard();
+  }
+}
+
+/** Envoy's words, and what it does not say: root id and reason. */
+function report(prepared: PreparedPlugins, settings: PluginSettings, error: Error, logger: Logger): void {
+  const { name, rootId, failurePolicy } = settings;
+  logger.log('error', 'wasm', `Plugin ${name} failed to load: ${error.message}`);
+  const line = `Unable to create Wasm plugin ${name} (root id "${rootId}"): ${error.message}`;
+  if (failurePolicy === 'open') prepared.warnings.push(line);
+  else prepared.errors.push(line);
+}

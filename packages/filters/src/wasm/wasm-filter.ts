@@ -1,0 +1,249 @@
+// A plugin on one stream: turns the filter chain's callbacks into the guest's, and what the guest asks for into calls on
+// the stream. The object serves stream after stream.
+
+import { Status } from '@dragoman/abi';
+import type { HeaderMap, RequestHeaders, ResponseHeaders } from '@dragoman/http';
+import type {
+  DataFrame,
+  DataStatus,
+  HeadersStatus,
+  HttpFilter,
+  Stream,
+  TrailersStatus,
+} from '@dragoman/proxy';
+import {
+  FAILED,
+  type GuestHeaderMap,
+  type LocalResponse,
+  type PropertyValue,
+  type RootContext,
+  STOP_ALL_AND_WATERMARK,
+  STOP_NO_BUFFER,
+  type StreamContext,
+  type StreamHost,
+} from '@dragoman/vm';
+import type { WasmFilterInstance } from './filter-type.ts';
+import { StreamBody } from './stream-body.ts';
+import { streamProperty } from './stream-properties.ts';
+
+const NO_BYTES: Buffer = Buffer.alloc(0);
+const BODY_BUFFER = 1;
+const FAILURE_DETAILS = 'wasm_fail_stream';
+const GRPC_UNAVAILABLE = 14;
+
+export class WasmFilter implements HttpFilter, StreamHost {
+  readonly #instance: WasmFilterInstance;
+  readonly #requestBody: StreamBody;
+  readonly #responseBody: StreamBody;
+  #stream: Stream | null = null;
+  #context: StreamContext | null = null;
+  /** The guest has no say in this stream any more: it died, or nothing of it was there to begin with. */
+  #bypassed = false;
+  /** The last body callback of that direction answered "buffer": the next one sees the whole. */
+  #bufferingRequest = false;
+  #bufferingResponse = false;
+  /** A callback of that direction is on the stack; continueStream then only says that it must not pause. */
+  #inDecode = false;
+  #inEncode = false;
+  #continueDecode = false;
+  #continueEncode = false;
+
+  constructor(instance: WasmFilterInstance) {
+    this.#instance = instance;
+    this.#requestBody = new StreamBody(this, false);
+    this.#responseBody = new StreamBody(this, true);
+  }
+
+  // --- the filter chain ---
+
+  decodeHeaders(stream: Stream, headers: RequestHeaders, endStream: boolean): HeadersStatus {
+    const root = this.#instance.plugin.acquire();
+    if (root === null || !this.#begin(stream, root)) return this.#failDecode(stream, STOP_ALL_AND_WATERMARK);
+    this.#inDecode = true;
+    const status = this.#context!.onRequestHeaders(headers, endStream);
+    return this.#leaveDecode(stream, status, STOP_ALL_AND_WATERMARK) as HeadersStatus;
+  }
+
+  decodeData(stream: Stream, data: DataFrame, endStream: boolean): DataStatus {
+    if (this.#bypassed || this.#context === null) return 0;
+    if (this.#bufferingRequest) {
+      stream.addDecodedData(this, data.bytes, false);
+      data.bytes = NO_BYTES;
+      // Over the limit the stream has been answered meanwhile.
+      if (this.#stream === null || stream.decode.aborted) return STOP_NO_BUFFER;
+    } else this.#requestBody.frame = data;
+    this.#inDecode = true;
+    const status = this.#context.onRequestBody(this.#requestBody, endStream);
+    this.#requestBody.frame = null;
+    const answer = this.#leaveDecode(stream, status, STOP_NO_BUFFER) as DataStatus;
+    this.#bufferingRequest = answer === BODY_BUFFER;
+    return answer;
+  }
+
+  decodeTrailers(stream: Stream, trailers: HeaderMap): TrailersStatus {
+    if (this.#bypassed || this.#context === null) return 0;
+    this.#inDecode = true;
+    const status = this.#context.onRequestTrailers(trailers);
+    return this.#leaveDecode(stream, status, 1) as TrailersStatus;
+  }
+
+  encodeHeaders(stream: Stream, headers: ResponseHeaders, endStream: boolean): HeadersStatus {
+    if (this.#bypassed || this.#context === null) return 0;
+    this.#inEncode = true;
+    const status = this.#context.onResponseHeaders(headers, endStream);
+    return this.#leaveEncode(stream, status, STOP_ALL_AND_WATERMARK) as HeadersStatus;
+  }
+
+  encodeData(stream: Stream, data: DataFrame, endStream: boolean): DataStatus {
+    if (this.#bypassed || this.#context === null) return 0;
+    if (this.#bufferingResponse) {
+      stream.addEncodedData(this, data.bytes, false);
+      data.bytes = NO_BYTES;
+      if (this.#stream === null || stream.encode.aborted) return STOP_NO_BUFFER;
+    } else this.#responseBody.frame = data;
+    this.#inEncode = true;
+    const status = this.#context.onResponseBody(this.#responseBody, endStream);
+    this.#responseBody.frame = null;
+    const answer = this.#leaveEncode(stream, status, STOP_NO_BUFFER) as DataStatus;
+    this.#bufferingResponse = answer === BODY_BUFFER;
+    return answer;
+  }
+
+  encodeTrailers(stream: Stream, trailers: HeaderMap): TrailersStatus {
+    if (this.#bypassed || this.#context === null) return 0;
+    this.#inEncode = true;
+    const status = this.#context.onResponseTrailers(trailers);
+    return this.#leaveEncode(stream, status, 1) as TrailersStatus;
+  }
+
+  /** A stream that was answered before it came here is announced only now (S28). */
+  onLog(stream: Stream): void {
+    if (this.#bypassed) return;
+    if (this.#context === null) {
+      const root = this.#instance.plugin.acquire();
+      if (root === null || !this.#begin(stream, root)) return;
+    }
+    this.#context!.onLog(stream.requestHeaders, stream.responseHeaders, stream.responseTrailers);
+  }
+
+  onDestroy(): void {
+    const reusable = !this.#inDecode && !this.#inEncode;
+    this.#context?.end();
+    this.#stream = null;
+    this.#requestBody.attach(null);
+    this.#responseBody.attach(null);
+    if (!reusable) return;
+    if (this.#context !== null && this.#context.vm.failure !== null) this.#context = null;
+    this.#spare = this.#context;
+    this.#context = null;
+    this.#bypassed = false;
+    this.#bufferingRequest = this.#bufferingResponse = false;
+    this.#continueDecode = this.#continueEncode = false;
+    this.#instance.recycle(this);
+  }
+
+  /** The context of the stream before, ready for the next one. */
+  #spare: StreamContext | null = null;
+
+  #begin(stream: Stream, root: RootContext): boolean {
+    this.#stream = stream;
+    this.#requestBody.attach(stream);
+    this.#responseBody.attach(stream);
+    const spare = this.#spare;
+    this.#spare = null;
+    this.#context = spare !== null && spare.vm === root.vm ? spare : root.vm.newStream();
+    return this.#context.begin(root, this);
+  }
+
+  /** The chain's status for what the guest answered; `stop` is the one of this callback after a failure. */
+  #leaveDecode(stream: Stream, status: number, stop: number): number {
+    this.#inDecode = false;
+    if (status === FAILED) return this.#failDecode(stream, stop);
+    if (!this.#continueDecode) return status;
+    this.#continueDecode = false;
+    return 0;
+  }
+
+  #leaveEncode(stream: Stream, status: number, stop: number): number {
+    this.#inEncode = false;
+    if (status === FAILED) return this.#failEncode(stream, stop);
+    if (!this.#continueEncode) return status;
+    this.#continueEncode = false;
+    return 0;
+  }
+
+  /** Fail open: the stream goes on without the plugin, unless the plugin has changed it already. Else 503. */
+  #failDecode(stream: Stream, stop: number): HeadersStatus {
+    this.#bypassed = true;
+    if (this.#mayFailOpen()) return 0;
+    stream.sendLocalReply(503, '', FAILURE_DETAILS, null, GRPC_UNAVAILABLE);
+    return stop as HeadersStatus;
+  }
+
+  #failEncode(stream: Stream, stop: number): number {
+    this.#bypassed = true;
+    if (this.#mayFailOpen()) return 0;
+    stream.sendLocalReply(503, '', FAILURE_DETAILS, null, GRPC_UNAVAILABLE);
+    return stop;
+  }
+
+  #mayFailOpen(): boolean {
+    return this.#instance.plugin.settings.failurePolicy === 'open' && this.#context?.mutated !== true;
+  }
+
+  // --- what the guest asks for ---
+
+  continueRequest(): void {
+    if (this.#inDecode) this.#continueDecode = true;
+    else if (this.#stream !== null) {
+      this.#bufferingRequest = false;
+      this.#stream.continueDecoding(this);
+    }
+  }
+
+  continueResponse(): void {
+    if (this.#inEncode) this.#continueEncode = true;
+    else if (this.#stream !== null) {
+      this.#bufferingResponse = false;
+      this.#stream.continueEncoding(this);
+    }
+  }
+
+  closeStream(): void {
+    const stream = this.#stream;
+    if (stream === null) return;
+    if (stream.info.responseCodeDetails === '') stream.info.responseCodeDetails = 'wasm_close_stream';
+    stream.resetStream();
+  }
+
+  sendLocalResponse(response: LocalResponse): void {
+    const { status, body, details, headers } = response;
+    const extra: [string, string][] = [];
+    for (let i = 0; i < headers.length; i += 2) extra.push([headers[i], headers[i + 1]]);
+    const grpcStatus = response.grpcStatus === -1 ? undefined : response.grpcStatus;
+    this.#stream?.sendLocalReply(status, body, details, extra, grpcStatus);
+  }
+
+  createRequestTrailers(): GuestHeaderMap | null {
+    return this.#stream?.addDecodedTrailers() ?? null;
+  }
+
+  createResponseTrailers(): GuestHeaderMap | null {
+    return this.#stream?.addEncodedTrailers() ?? null;
+  }
+
+  clearRouteCache(): void {
+    this.#stream?.clearRouteCache();
+  }
+
+  getProperty(path: readonly string[]): PropertyValue {
+    if (this.#stream === null || this.#context === null) return undefined;
+    return streamProperty(this.#stream, this.#context, this.#instance, path);
+  }
+
+  setProperty(key: string, value: Buffer): Status {
+    if (this.#stream === null) return Status.NotFound;
+    this.#stream.info.setFilterState(`wasm.${key}`, value);
+    return Status.Ok;
+  }
+}

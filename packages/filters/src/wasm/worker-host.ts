@@ -1,0 +1,133 @@
+// What plugins on one worker get from the proxy: the worker's clock, log, statistics and HTTP client.
+
+import { Status } from '@dragoman/abi';
+import type { Clock, Logger, LogLevel } from '@dragoman/base';
+import { RequestHeaders } from '@dragoman/http';
+import type { AsyncClient } from '@dragoman/proxy';
+import type { StatLane } from '@dragoman/shm';
+import {
+  type Callout,
+  type ForeignFunction,
+  type GrpcStream,
+  type HttpCall,
+  type HttpCallResponse,
+  LocalSharedData,
+  LocalSharedQueues,
+  type Metrics,
+  type PropertyValue,
+  type RootContext,
+  type SharedData,
+  type SharedQueues,
+  standardForeignFunctions,
+  type VmFailure,
+  type VmHost,
+} from '@dragoman/vm';
+import { LaneMetrics } from './lane-metrics.ts';
+
+const COMPONENT = 'wasm';
+/** The house's levels by GuestLogLevel. */
+export const LOG_LEVEL_OF_GUEST: readonly LogLevel[] = [
+  'trace',
+  'debug',
+  'info',
+  'warning',
+  'error',
+  'critical',
+];
+
+/** The parts of a worker that its VMs share. */
+export interface WorkerParts {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly lane: StatLane;
+  readonly asyncClient: AsyncClient;
+}
+
+/** Values of the properties that need no stream. */
+export type RootProperties = (path: readonly string[]) => PropertyValue;
+
+/** State that all VMs of a worker share. */
+export class WorkerWasmState {
+  readonly sharedData: SharedData = new LocalSharedData();
+  readonly sharedQueues: SharedQueues = new LocalSharedQueues();
+  readonly metrics: Metrics;
+
+  constructor(lane: StatLane) {
+    this.metrics = new LaneMetrics(lane);
+  }
+}
+
+/** The host of one VM. */
+export class WorkerVmHost implements VmHost {
+  readonly clock: Clock;
+  readonly sharedData: SharedData;
+  readonly sharedQueues: SharedQueues;
+  readonly metrics: Metrics;
+  readonly foreignFunctions: ReadonlyMap<string, ForeignFunction> = standardForeignFunctions;
+  readonly #logger: Logger;
+  readonly #asyncClient: AsyncClient;
+  readonly #rootProperties: RootProperties;
+  readonly #onFailure: (failure: VmFailure) => void;
+
+  constructor(
+    parts: WorkerParts,
+    state: WorkerWasmState,
+    rootProperties: RootProperties,
+    onFailure: (failure: VmFailure) => void,
+  ) {
+    this.clock = parts.clock;
+    this.sharedData = state.sharedData;
+    this.sharedQueues = state.sharedQueues;
+    this.metrics = state.metrics;
+    this.#logger = parts.logger;
+    this.#asyncClient = parts.asyncClient;
+    this.#rootProperties = rootProperties;
+    this.#onFailure = onFailure;
+  }
+
+  log(level: number, line: string): void {
+    this.#logger.log(LOG_LEVEL_OF_GUEST[level], COMPONENT, line);
+  }
+
+  logEnabled(level: number): boolean {
+    return this.#logger.enabled(LOG_LEVEL_OF_GUEST[level], COMPONENT);
+  }
+
+  httpCall(call: HttpCall, onDone: (response: HttpCallResponse | null) => void): Callout | Status {
+    const headers = requestHeaders(call.headers);
+    if (headers === null) return Status.BadArgument;
+    if (call.body.length > 0) headers.set('content-length', String(call.body.length));
+    const { upstream, body, timeoutMs } = call;
+    const request = { headers, body: body.length > 0 ? body : null, timeoutMs };
+    return this.#asyncClient.send(upstream, request, onDone) ?? Status.BadArgument;
+  }
+
+  /** There is no client for gRPC yet: what Envoy answers for a service that it cannot reach. */
+  grpcCall(): Callout | Status {
+    return Status.ParseFailure;
+  }
+
+  grpcStream(): GrpcStream | Status {
+    return Status.ParseFailure;
+  }
+
+  getProperty(_root: RootContext | null, path: readonly string[]): PropertyValue {
+    return this.#rootProperties(path);
+  }
+
+  onFailure(failure: VmFailure): void {
+    this.#onFailure(failure);
+  }
+}
+
+/** A request of a guest's pairs; null when a name or value may not go on the wire. */
+export function requestHeaders(pairs: readonly string[]): RequestHeaders | null {
+  const headers = new RequestHeaders();
+  for (let i = 0; i < pairs.length; i += 2) {
+    const [name, value] = [pairs[i], pairs[i + 1]];
+    const accepted =
+      name.startsWith(':') || name === 'host' ? headers.set(name, value) : headers.add(name, value);
+    if (!accepted) return null;
+  }
+  return headers;
+}
