@@ -169,6 +169,14 @@ export class StreamInfo {
   /** Trailers of the response for %TRAILER(X)% once the stream is over. */
   responseTrailers: HeaderMap | null = null;
 
+  #random = -1;
+
+  /** A random whole number below 2^48, the same for all decisions about this request. */
+  get random(): number {
+    if (this.#random < 0) this.#random = Math.floor(Math.random() * 2 ** 48);
+    return this.#random;
+  }
+
   /** Puts every field back for the next request of the same Stream object. */
   reset(startTimeWallMs: number, startMs: number): void {
     this.startTimeWallMs = startTimeWallMs;
@@ -190,6 +198,7 @@ export class StreamInfo {
     this.dynamicMetadata = null;
     this.filterState = null;
     this.responseTrailers = null;
+    this.#random = -1;
   }
 
   #resetTimes(): void {

@@ -180,9 +180,7 @@ export const streamOperators: Readonly<Record<string, OperatorDefinition>> = {
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS: plain(
     ({ connection }) => connection && socketText(connection.remoteAddress, connection.remotePort),
   ),
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: plain(
-    ({ connection }) => connection?.remoteAddress,
-  ),
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: plain(({ connection }) => connection?.remoteAddress),
   DOWNSTREAM_DIRECT_REMOTE_PORT: plain(({ connection }) => connection?.remotePort),
   DOWNSTREAM_LOCAL_ADDRESS: plain(
     ({ connection }) => connection && socketText(connection.localAddress, connection.localPort),
@@ -192,9 +190,7 @@ export const streamOperators: Readonly<Record<string, OperatorDefinition>> = {
   DOWNSTREAM_DIRECT_LOCAL_ADDRESS: plain(
     ({ connection }) => connection && socketText(connection.localAddress, connection.localPort),
   ),
-  DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT: plain(
-    ({ connection }) => connection?.localAddress,
-  ),
+  DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT: plain(({ connection }) => connection?.localAddress),
   DOWNSTREAM_DIRECT_LOCAL_PORT: plain(({ connection }) => connection?.localPort),
   DOWNSTREAM_TRANSPORT_FAILURE_REASON: text(info => underscored(info.downstreamTransportFailureReason)),
   CONNECTION_ID: plain(({ connection }) => connection?.id),

@@ -41,7 +41,7 @@ function nanoseconds(parts: TimeParts): string {
   const wholeMs = Math.floor(parts.wallMs);
   const microseconds = Math.floor((parts.wallMs - wholeMs) * 1000);
   const ms = ((wholeMs % 1000) + 1000) % 1000;
-  return pad(ms, 3) + pad(microseconds, 3) + '000';
+  return `${pad(ms, 3)}${pad(microseconds, 3)}000`;
 }
 
 const fraction =

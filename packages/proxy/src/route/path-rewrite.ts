@@ -1,0 +1,83 @@
+// Rewrites of path and host on the way to the upstream (or, for the path, into a redirect's location).
+
+import type { RequestHeaders } from '@dragoman/http';
+import type { RegexSubstitution } from './regex.ts';
+
+/** Length of a request target without its query and fragment. */
+export function pathLength(target: string): number {
+  const query = target.indexOf('?');
+  if (query >= 0) return query;
+  const fragment = target.indexOf('#');
+  return fragment < 0 ? target.length : fragment;
+}
+
+export class PathRewrite {
+  readonly #prefixRewrite: string;
+  readonly #regexRewrite: RegexSubstitution | null;
+  /** Length of the matched prefix that `prefix_rewrite` replaces; -1 for the whole path. */
+  readonly #matchedLength: number;
+
+  constructor(prefixRewrite: string, regexRewrite: RegexSubstitution | null, matchedLength: number) {
+    this.#prefixRewrite = prefixRewrite;
+    this.#regexRewrite = regexRewrite;
+    this.#matchedLength = matchedLength;
+  }
+
+  /** Changes the path; `keepOriginal` says whether x-envoy-original-path tells what it was. */
+  apply(headers: RequestHeaders, keepOriginal: boolean): void {
+    const target = headers.path;
+    if (keepOriginal) headers.set('x-envoy-original-path', target);
+    const end = pathLength(target);
+    if (this.#prefixRewrite !== '') {
+      headers.path = this.#prefixRewrite + target.slice(this.#matchedLength < 0 ? end : this.#matchedLength);
+    } else if (this.#regexRewrite !== null) {
+      headers.set(':path', this.#regexRewrite.replaceAll(target.slice(0, end)) + target.slice(end));
+    }
+  }
+}
+
+/** Changes the authority; the old one goes to x-envoy-original-host and, if asked, into x-forwarded-host. */
+export function rewriteAuthority(
+  headers: RequestHeaders,
+  authority: string,
+  appendForwardedHost: boolean,
+  keepOriginal: boolean,
+): void {
+  const old = headers.authority;
+  if (keepOriginal && old !== '') headers.set('x-envoy-original-host', old);
+  if (appendForwardedHost && old !== '') {
+    const forwarded = headers.getAll('x-forwarded-host').join(',');
+    const last = forwarded.slice(forwarded.lastIndexOf(',') + 1).trim();
+    if (forwarded === '') headers.set('x-forwarded-host', old);
+    else if (last !== old) headers.set('x-forwarded-host', `${forwarded},${old}`);
+  }
+  headers.set(':authority', authority);
+}
+
+/** `host_rewrite_*` of a route; auto_host_rewrite is the router's, who knows the host. */
+export class HostRewrite {
+  readonly #literal: string;
+  readonly #headerName: string;
+  readonly #pathRegex: RegexSubstitution | null;
+  readonly #appendForwardedHost: boolean;
+
+  constructor(
+    literal: string,
+    headerName: string,
+    pathRegex: RegexSubstitution | null,
+    appendForwardedHost: boolean,
+  ) {
+    this.#literal = literal;
+    this.#headerName = headerName;
+    this.#pathRegex = pathRegex;
+    this.#appendForwardedHost = appendForwardedHost;
+  }
+
+  apply(headers: RequestHeaders, keepOriginal: boolean): void {
+    let authority = this.#literal;
+    if (this.#headerName !== '') authority = headers.get(this.#headerName) ?? '';
+    else if (this.#pathRegex !== null)
+      authority = this.#pathRegex.replaceAll(headers.path.slice(0, pathLength(headers.path)));
+    if (authority !== '') rewriteAuthority(headers, authority, this.#appendForwardedHost, keepOriginal);
+  }
+}

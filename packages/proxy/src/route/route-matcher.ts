@@ -1,0 +1,122 @@
+// The conditions of one route (RouteMatch), compiled. Runs for every request until a route matches.
+
+import { DragomanError } from '@dragoman/base';
+import type { RouteMatch } from '@dragoman/config';
+import type { RequestHeaders } from '@dragoman/http';
+import type { StreamInfo } from '../filter-chain/stream-info.ts';
+import { isGrpcContentType } from '../format/header-operators.ts';
+import { allMatch, compileHeaderMatchers, type HeaderMatcher } from './header-matcher.ts';
+import { MetadataMatcher } from './metadata-matcher.ts';
+import { QueryParameterMatcher } from './query-parameters.ts';
+import { FullMatchRegex } from './regex.ts';
+import { compileRuntimeFraction, type Runtime, type RuntimeFraction } from './runtime-fraction.ts';
+import { asciiLowerCase } from './string-matcher.ts';
+
+const Kind = { Prefix: 0, Path: 1, Regex: 2, SeparatedPrefix: 3, Connect: 4 } as const;
+
+const SLASH = 0x2f;
+
+export class RouteMatcher {
+  readonly #kind: number;
+  /** Prefix or path; lower-case when case is ignored. */
+  readonly #text: string;
+  readonly #regex: FullMatchRegex | null;
+  readonly #caseSensitive: boolean;
+  /** False when the path decides alone. */
+  readonly #furtherConditions: boolean;
+  readonly #headers: readonly HeaderMatcher[];
+  readonly #queryParameters: readonly QueryParameterMatcher[];
+  readonly #grpc: boolean;
+  readonly #fraction: RuntimeFraction | null;
+  readonly #metadata: readonly MetadataMatcher[];
+  readonly #tlsPresented: boolean | undefined;
+  readonly #tlsValidated: boolean | undefined;
+
+  /** @throws DragomanError REGEX or UNSUPPORTED. */
+  constructor(config: RouteMatch, runtime: Runtime) {
+    this.#caseSensitive = config.caseSensitive ?? true;
+    const { kind, text } = pathSpecifier(config);
+    this.#kind = kind;
+    this.#text = this.#caseSensitive ? text : asciiLowerCase(text);
+    this.#regex = config.safeRegex === undefined ? null : new FullMatchRegex(config.safeRegex.regex);
+    this.#headers = compileHeaderMatchers(config.headers);
+    this.#queryParameters = config.queryParameters.map(parameter => new QueryParameterMatcher(parameter));
+    this.#grpc = config.grpc !== undefined;
+    this.#fraction = compileRuntimeFraction(config.runtimeFraction, runtime);
+    this.#metadata = config.dynamicMetadata.map(matcher => new MetadataMatcher(matcher));
+    this.#tlsPresented = config.tlsContext?.presented;
+    this.#tlsValidated = config.tlsContext?.validated;
+    this.#furtherConditions =
+      this.#headers.length > 0 ||
+      this.#queryParameters.length > 0 ||
+      this.#grpc ||
+      this.#fraction !== null ||
+      this.#metadata.length > 0 ||
+      config.tlsContext !== undefined;
+  }
+
+  /** Length of the text a prefix rewrite replaces; -1 when it replaces the whole path. */
+  get matchedLength(): number {
+    return this.#kind === Kind.Prefix || this.#kind === Kind.SeparatedPrefix ? this.#text.length : -1;
+  }
+
+  /** `path` is the request's path without query. */
+  matches(headers: RequestHeaders, path: string, info: StreamInfo): boolean {
+    return this.#matchesPath(headers, path) && (!this.#furtherConditions || this.#matchesRest(headers, info));
+  }
+
+  #matchesPath(headers: RequestHeaders, path: string): boolean {
+    switch (this.#kind) {
+      case Kind.Prefix:
+        return (this.#caseSensitive ? path : asciiLowerCase(path)).startsWith(this.#text);
+      case Kind.Path:
+        return (this.#caseSensitive ? path : asciiLowerCase(path)) === this.#text;
+      case Kind.SeparatedPrefix: {
+        const subject = this.#caseSensitive ? path : asciiLowerCase(path);
+        if (!subject.startsWith(this.#text)) return false;
+        return subject.length === this.#text.length || subject.charCodeAt(this.#text.length) === SLASH;
+      }
+      case Kind.Regex:
+        return this.#regex?.matches(path) === true;
+      default:
+        return (
+          headers.method === 'CONNECT' && (headers.protocol === '' || headers.protocol === 'connect-udp')
+        );
+    }
+  }
+
+  #matchesRest(headers: RequestHeaders, info: StreamInfo): boolean {
+    if (this.#fraction !== null && !this.#fraction.includes(info.random)) return false;
+    if (!allMatch(this.#headers, headers)) return false;
+    for (let i = 0; i < this.#queryParameters.length; i++)
+      if (!this.#queryParameters[i].matches(headers.path)) return false;
+    if (this.#grpc && !isGrpcContentType(headers.get('content-type'))) return false;
+    for (let i = 0; i < this.#metadata.length; i++)
+      if (!this.#metadata[i].matches(info.dynamicMetadata)) return false;
+    return this.#matchesTls(info);
+  }
+
+  #matchesTls(info: StreamInfo): boolean {
+    if (this.#tlsPresented === undefined && this.#tlsValidated === undefined) return true;
+    const tls = info.connection?.tls;
+    if (!tls) return true;
+    if (this.#tlsPresented !== undefined && (tls.peer !== null) !== this.#tlsPresented) return false;
+    return this.#tlsValidated === undefined || tls.peerValidated === this.#tlsValidated;
+  }
+}
+
+function pathSpecifier(config: RouteMatch): { kind: number; text: string } {
+  if (config.prefix !== undefined) return { kind: Kind.Prefix, text: config.prefix };
+  if (config.path !== undefined) return { kind: Kind.Path, text: config.path };
+  if (config.safeRegex !== undefined) return { kind: Kind.Regex, text: '' };
+  if (config.pathSeparatedPrefix !== undefined) {
+    if (!/^[^?#]+[^?#/]$/.test(config.pathSeparatedPrefix))
+      throw new DragomanError(
+        'ROUTE_MATCH',
+        `path_separated_prefix: value does not match regex pattern "^[^?#]+[^?#/]$": ${config.pathSeparatedPrefix}`,
+      );
+    return { kind: Kind.SeparatedPrefix, text: config.pathSeparatedPrefix };
+  }
+  if (config.connectMatcher !== undefined) return { kind: Kind.Connect, text: '' };
+  throw new DragomanError('UNSUPPORTED', 'match.path_match_policy is not supported');
+}
