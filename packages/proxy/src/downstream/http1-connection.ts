@@ -1,0 +1,356 @@
+// One HTTP/1 client connection: requests in through the codec, one at a time, responses out in one write where possible,
+// and when and how the connection ends. The stream it feeds is reused for every request. Worker threads only.
+
+import type { Socket } from 'node:net';
+import { Timer } from '@dragoman/base';
+import {
+  BODY_REFUSAL,
+  ChunkedDecoder,
+  type ChunkedSink,
+  HeadError,
+  parseRequest,
+  RequestHead,
+  type RequestRefusal,
+  requestRefusal,
+} from '@dragoman/http';
+import type { ConnectionManager } from '../connection-manager/connection-manager.ts';
+import { Stream } from '../filter-chain/stream.ts';
+import type { DownstreamConnectionInfo } from '../filter-chain/stream-info.ts';
+import { attachReader, type BytesReader, type SocketReader } from '../socket/socket-reader.ts';
+import { Http1ResponseWriter } from './http1-response-writer.ts';
+
+/** What the listener wants to know of its connections. */
+export interface ConnectionOwner {
+  onConnectionClosed(connection: Http1Connection): void;
+}
+
+const Phase = { Head: 0, Length: 1, Chunked: 2, Waiting: 3, Closing: 4, Closed: 5 } as const;
+
+export class Http1Connection implements BytesReader, ChunkedSink {
+  readonly info: DownstreamConnectionInfo;
+  readonly #manager: ConnectionManager;
+  readonly #owner: ConnectionOwner;
+  readonly #socket: Socket;
+  readonly #reader: SocketReader;
+  readonly #writer: Http1ResponseWriter;
+  readonly #head = new RequestHead();
+  readonly #stream: Stream;
+  readonly #timer: Timer;
+  readonly #startMs: number;
+  #chunks: ChunkedDecoder | null = null;
+  #phase: number = Phase.Head;
+  #left = 0;
+  /** Bytes of a head whose rest has not come, or of the next request while one is being answered. */
+  #kept: Buffer | null = null;
+  #requests = 0;
+  #pausedByStream = false;
+  #pausedByPipeline = false;
+
+  constructor(socket: Socket, info: DownstreamConnectionInfo, manager: ConnectionManager, owner: ConnectionOwner) {
+    this.#socket = socket;
+    this.info = info;
+    this.#manager = manager;
+    this.#owner = owner;
+    this.#writer = new Http1ResponseWriter(socket, manager, this);
+    this.#stream = new Stream(manager.worker, manager);
+    this.#timer = new Timer(() => this.#onTimeout());
+    this.#startMs = manager.worker.timers.clock.nowMs();
+    const { lane, stats } = manager;
+    lane.inc(stats.downstreamCxTotal);
+    lane.inc(stats.downstreamCxHttp1Total);
+    lane.gaugeInc(stats.downstreamCxActive);
+    lane.gaugeInc(stats.downstreamCxHttp1Active);
+    this.#startIdleTimer();
+    socket.on('drain', () => this.#stream.onDownstreamWritable());
+    socket.on('error', () => this.#onRemoteClose());
+    socket.on('close', () => this.#onRemoteClose());
+    this.#reader = attachReader(socket, this, manager.worker.readBuffers);
+  }
+
+  /** No request is being read or answered. */
+  get idle(): boolean {
+    return this.#phase === Phase.Head && this.#kept === null;
+  }
+
+  /** Closes now when idle; otherwise the response in flight asks the client to close. */
+  drain(): void {
+    if (!this.idle) return;
+    this.#manager.lane.inc(this.#manager.stats.downstreamCxDrainClose);
+    this.#closeGracefully();
+  }
+
+  destroy(): void {
+    this.#close(true);
+  }
+
+  // --- bytes in ---
+
+  onBytes(buffer: Buffer, count: number): void {
+    const { lane, stats } = this.#manager;
+    lane.add(stats.downstreamCxRxBytesTotal, count);
+    if (this.#phase >= Phase.Closing) return;
+    if (this.#phase === Phase.Waiting) this.#keepPipelined(buffer, 0, count);
+    else if (this.#kept !== null) this.#continueHead(buffer, count);
+    else this.#consume(buffer, 0, count);
+    this.#stream.onRequestReadDone();
+  }
+
+  onEnd(): void {
+    this.#onRemoteClose();
+  }
+
+  /** The rest of a head may have come: parse again only when its end is in sight, or nothing more fits. */
+  #continueHead(buffer: Buffer, count: number): void {
+    const before = this.#kept!;
+    const joined = Buffer.concat([before, buffer.subarray(0, count)]);
+    const ended = joined.indexOf('\r\n\r\n', Math.max(0, before.length - 3), 'latin1') >= 0;
+    const suspicious = joined.indexOf('\n', before.length, 'latin1') >= 0;
+    if (!ended && !suspicious && joined.length <= this.#manager.parserOptions.maxHeadersBytes) {
+      this.#kept = joined;
+      return;
+    }
+    this.#kept = null;
+    this.#consume(joined, 0, joined.length);
+  }
+
+  #consume(buffer: Buffer, offset: number, end: number): void {
+    while (offset < end) {
+      switch (this.#phase) {
+        case Phase.Head:
+          offset = this.#consumeHead(buffer, offset, end);
+          break;
+        case Phase.Length:
+          offset = this.#consumeLength(buffer, offset, end);
+          break;
+        case Phase.Chunked:
+          offset = this.#consumeChunks(buffer, offset, end);
+          break;
+        case Phase.Waiting:
+          this.#keepPipelined(buffer, offset, end);
+          return;
+        default:
+          return;
+      }
+    }
+  }
+
+  #consumeHead(buffer: Buffer, offset: number, end: number): number {
+    const consumed = parseRequest(this.#head, buffer, offset, end, this.#manager.parserOptions);
+    if (consumed < 0) {
+      this.#refuse(requestRefusal(consumed), consumed);
+      return end;
+    }
+    if (consumed === 0) {
+      this.#kept = Buffer.from(buffer.subarray(offset, end));
+      this.#startHeadersTimer();
+      return end;
+    }
+    this.#begin();
+    return offset + consumed;
+  }
+
+  #begin(): void {
+    const head = this.#head;
+    const manager = this.#manager;
+    const nowMs = manager.worker.timers.clock.nowMs();
+    this.#timer.stop();
+    this.#requests++;
+    const hasBody = head.hasBody;
+    if (head.chunked) {
+      this.#phase = Phase.Chunked;
+      this.#chunks ??= new ChunkedDecoder({ keepTrailers: manager.settings.enableTrailers });
+      this.#chunks.reset();
+    } else if (hasBody) {
+      this.#phase = Phase.Length;
+      this.#left = head.contentLength;
+    } else {
+      this.#phase = Phase.Waiting;
+    }
+    this.#writer.begin(head, this.#stream, this.#requests);
+    if (head.droppedUnderscores > 0) manager.lane.add(manager.droppedUnderscores, head.droppedUnderscores);
+    if (head.http10 && head.headers.authority === '') head.headers.authority = manager.settings.defaultHostForHttp10;
+    if (head.expectContinue) {
+      if (manager.settings.proxy100Continue) head.headers.addLine('expect: 100-continue\r\n', 'expect', '100-continue');
+      else if (hasBody) this.#writer.writeContinue();
+    }
+    this.#stream.begin(this.#writer, this.info, head.headers, !hasBody, nowMs, head.upgrade);
+  }
+
+  #consumeLength(buffer: Buffer, offset: number, end: number): number {
+    const available = end - offset;
+    if (available < this.#left) {
+      this.#left -= available;
+      if (this.#stream.active) this.#stream.onRequestData(buffer.subarray(offset, end), false);
+      return end;
+    }
+    const bodyEnd = offset + this.#left;
+    this.#left = 0;
+    this.#phase = Phase.Waiting;
+    if (this.#stream.active) this.#stream.onRequestData(buffer.subarray(offset, bodyEnd), true);
+    return bodyEnd;
+  }
+
+  #consumeChunks(buffer: Buffer, offset: number, end: number): number {
+    const chunks = this.#chunks!;
+    const consumed = chunks.feed(buffer, offset, end, this);
+    if (this.#phase !== Phase.Chunked) return end;
+    if (consumed < 0) {
+      this.#manager.lane.inc(this.#manager.stats.downstreamCxProtocolError);
+      this.#stream.onCodecError(BODY_REFUSAL);
+      return end;
+    }
+    if (!chunks.done) return end;
+    this.#phase = Phase.Waiting;
+    if (this.#stream.active) {
+      if (chunks.trailers !== null) this.#stream.onRequestTrailers(chunks.trailers);
+      else this.#stream.onRequestData(EMPTY, true);
+    }
+    return consumed;
+  }
+
+  onChunkData(buffer: Buffer, start: number, end: number): void {
+    if (this.#stream.active) this.#stream.onRequestData(buffer.subarray(start, end), false);
+  }
+
+  /** The next request has to wait for the answer to this one: keep what came, read no further. */
+  #keepPipelined(buffer: Buffer, offset: number, end: number): void {
+    const bytes = Buffer.from(buffer.subarray(offset, end));
+    this.#kept = this.#kept === null ? bytes : Buffer.concat([this.#kept, bytes]);
+    this.#pausedByPipeline = true;
+    this.#reader.pause();
+  }
+
+  #refuse(refusal: RequestRefusal, error: number): void {
+    const { lane, stats } = this.#manager;
+    if (refusal.protocolError) lane.inc(stats.downstreamCxProtocolError);
+    if (error === HeadError.UNDERSCORE) lane.inc(this.#manager.rejectedUnderscores);
+    this.#phase = Phase.Length;
+    this.#left = Number.MAX_SAFE_INTEGER;
+    this.#writer.begin(null, this.#stream, this.#requests);
+    const headers = refusal.protocolError ? null : this.#head.headers;
+    this.#stream.refuse(this.#writer, this.info, headers, refusal, this.#manager.worker.timers.clock.nowMs());
+  }
+
+  // --- from the writer ---
+
+  pauseReading(paused: boolean): void {
+    this.#pausedByStream = paused;
+    if (paused) this.#reader.pause();
+    else if (!this.#pausedByPipeline) this.#reader.resume();
+  }
+
+  /** The response is out. `close`: the client was told that this was the last one. */
+  onResponseDone(close: boolean): void {
+    if (this.#phase >= Phase.Closing) return;
+    if (this.#phase !== Phase.Waiting) {
+      // The rest of the request is still coming: read past it, so that the client gets to see the answer.
+      this.#closeDelayed();
+    } else if (close) {
+      this.#closeGracefully();
+    } else {
+      this.#phase = Phase.Head;
+      this.#head.release();
+      this.#startIdleTimer();
+      if (this.#kept !== null) setImmediate(() => this.#resumePipelined());
+    }
+  }
+
+  /** The response cannot be completed: the client sees the connection end in the middle of it. */
+  onResponseAborted(): void {
+    this.#close(true);
+  }
+
+  #resumePipelined(): void {
+    if (this.#phase !== Phase.Head || this.#kept === null) return;
+    const bytes = this.#kept;
+    this.#kept = null;
+    this.#consume(bytes, 0, bytes.length);
+    this.#stream.onRequestReadDone();
+    if (this.#kept !== null && this.#phase === Phase.Waiting) return;
+    this.#pausedByPipeline = false;
+    if (!this.#pausedByStream && this.#phase < Phase.Closing) this.#reader.resume();
+  }
+
+  // --- timers ---
+
+  #startIdleTimer(): void {
+    const { idleTimeoutMs } = this.#manager.settings;
+    if (idleTimeoutMs > 0) this.#manager.worker.timers.start(this.#timer, idleTimeoutMs);
+  }
+
+  #startHeadersTimer(): void {
+    const { requestHeadersTimeoutMs } = this.#manager.settings;
+    if (requestHeadersTimeoutMs > 0) this.#manager.worker.timers.start(this.#timer, requestHeadersTimeoutMs);
+  }
+
+  #onTimeout(): void {
+    const { lane, stats } = this.#manager;
+    if (this.#phase === Phase.Closing) {
+      lane.inc(stats.downstreamCxDelayedCloseTimeout);
+      this.#close(true);
+    } else if (this.#kept !== null) {
+      lane.inc(stats.downstreamRqHeaderTimeout);
+      this.#refuse(HEADERS_TIMEOUT, 0);
+    } else {
+      lane.inc(stats.downstreamCxIdleTimeout);
+      this.#closeGracefully();
+    }
+  }
+
+  // --- the end ---
+
+  #onRemoteClose(): void {
+    if (this.#phase === Phase.Closed) return;
+    const { lane, stats } = this.#manager;
+    if (this.#stream.active) {
+      lane.inc(stats.downstreamCxDestroyRemoteActiveRq);
+      this.#stream.onDownstreamReset('downstream_remote_disconnect');
+    }
+    this.#close(false);
+  }
+
+  #closeGracefully(): void {
+    this.#phase = Phase.Closing;
+    this.#socket.end();
+    this.#manager.worker.timers.start(this.#timer, this.#manager.settings.delayedCloseTimeoutMs || 1);
+  }
+
+  #closeDelayed(): void {
+    const { delayedCloseTimeoutMs } = this.#manager.settings;
+    if (delayedCloseTimeoutMs === 0) {
+      this.#closeGracefully();
+      return;
+    }
+    this.#phase = Phase.Closing;
+    this.#reader.resume();
+    this.#manager.worker.timers.start(this.#timer, delayedCloseTimeoutMs);
+  }
+
+  #close(local: boolean): void {
+    if (this.#phase === Phase.Closed) return;
+    this.#phase = Phase.Closed;
+    const { lane, stats, worker } = this.#manager;
+    this.#timer.stop();
+    if (this.#stream.active) {
+      if (local) lane.inc(stats.downstreamCxDestroyLocalActiveRq);
+      this.#stream.onDownstreamReset('downstream_local_disconnect');
+    }
+    this.#socket.destroy();
+    this.#head.release();
+    this.#kept = null;
+    lane.inc(stats.downstreamCxDestroy);
+    lane.inc(local ? stats.downstreamCxDestroyLocal : stats.downstreamCxDestroyRemote);
+    lane.gaugeDec(stats.downstreamCxActive);
+    lane.gaugeDec(stats.downstreamCxHttp1Active);
+    lane.record(stats.downstreamCxLengthMs, worker.timers.clock.nowMs() - this.#startMs);
+    this.#owner.onConnectionClosed(this);
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+const HEADERS_TIMEOUT: RequestRefusal = {
+  status: 408,
+  body: 'request timeout',
+  details: 'request_overall_timeout',
+  protocolError: false,
+};

@@ -1,0 +1,122 @@
+// The two ends of a stream's pipelines: how each direction calls a filter, and where things go past the last one.
+
+import { type DataFrame, DataStatus, HeadersStatus, type HttpFilter, TrailersStatus } from './filter.ts';
+import type { PipelineEnds } from './filter-pipeline.ts';
+import type { Stream } from './stream.ts';
+
+export class DecodeEnds implements PipelineEnds {
+  readonly #stream: Stream;
+
+  constructor(stream: Stream) {
+    this.#stream = stream;
+  }
+
+  hasHeadersCallback(filter: HttpFilter): boolean {
+    return filter.decodeHeaders !== undefined;
+  }
+
+  hasDataCallback(filter: HttpFilter): boolean {
+    return filter.decodeData !== undefined;
+  }
+
+  hasTrailersCallback(filter: HttpFilter): boolean {
+    return filter.decodeTrailers !== undefined;
+  }
+
+  callHeaders(filter: HttpFilter, endStream: boolean): HeadersStatus {
+    const stream = this.#stream;
+    return filter.decodeHeaders?.(stream, stream.requestHeaders!, endStream) ?? HeadersStatus.Continue;
+  }
+
+  callData(filter: HttpFilter, frame: DataFrame, endStream: boolean): DataStatus {
+    return filter.decodeData?.(this.#stream, frame, endStream) ?? DataStatus.Continue;
+  }
+
+  callTrailers(filter: HttpFilter): TrailersStatus {
+    const stream = this.#stream;
+    return filter.decodeTrailers?.(stream, stream.requestTrailers!) ?? TrailersStatus.Continue;
+  }
+
+  deliverHeaders(endStream: boolean): void {
+    this.#stream.terminal.decodeHeaders(this.#stream.requestHeaders!, endStream);
+  }
+
+  deliverData(bytes: Buffer, endStream: boolean): void {
+    this.#stream.terminal.decodeData(bytes, endStream);
+  }
+
+  deliverTrailers(): void {
+    this.#stream.terminal.decodeTrailers(this.#stream.requestTrailers!);
+  }
+
+  overflow(): void {
+    const { manager } = this.#stream;
+    manager.lane.inc(manager.stats.downstreamRqTooLarge);
+    this.#stream.sendLocalReply(413, 'Payload Too Large', 'request_payload_too_large');
+  }
+
+  pauseSource(paused: boolean): void {
+    this.#stream.pauseRequest(paused);
+  }
+}
+
+export class EncodeEnds implements PipelineEnds {
+  readonly #stream: Stream;
+
+  constructor(stream: Stream) {
+    this.#stream = stream;
+  }
+
+  hasHeadersCallback(filter: HttpFilter): boolean {
+    return filter.encodeHeaders !== undefined;
+  }
+
+  hasDataCallback(filter: HttpFilter): boolean {
+    return filter.encodeData !== undefined;
+  }
+
+  hasTrailersCallback(filter: HttpFilter): boolean {
+    return filter.encodeTrailers !== undefined;
+  }
+
+  callHeaders(filter: HttpFilter, endStream: boolean): HeadersStatus {
+    const stream = this.#stream;
+    return filter.encodeHeaders?.(stream, stream.responseHeaders!, endStream) ?? HeadersStatus.Continue;
+  }
+
+  callData(filter: HttpFilter, frame: DataFrame, endStream: boolean): DataStatus {
+    return filter.encodeData?.(this.#stream, frame, endStream) ?? DataStatus.Continue;
+  }
+
+  callTrailers(filter: HttpFilter): TrailersStatus {
+    const stream = this.#stream;
+    return filter.encodeTrailers?.(stream, stream.responseTrailers!) ?? TrailersStatus.Continue;
+  }
+
+  deliverHeaders(endStream: boolean): void {
+    this.#stream.sendHeaders(endStream);
+  }
+
+  deliverData(bytes: Buffer, endStream: boolean): void {
+    this.#stream.sendData(bytes, endStream);
+  }
+
+  deliverTrailers(): void {
+    this.#stream.sendTrailers();
+  }
+
+  overflow(): void {
+    const stream = this.#stream;
+    stream.manager.lane.inc(stream.manager.stats.rsTooLarge);
+    if (stream.responseStarted) {
+      stream.info.responseCodeDetails = 'response_payload_too_large';
+      stream.resetStream();
+    } else {
+      stream.sendLocalReply(500, 'Internal Server Error', 'response_payload_too_large');
+    }
+  }
+
+  pauseSource(paused: boolean): void {
+    this.#stream.pauseResponse(paused);
+  }
+}

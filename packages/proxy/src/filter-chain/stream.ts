@@ -1,0 +1,507 @@
+// One request and its response: drives both through the filter chain, keeps the facts about them, and has the
+// one exit where an error becomes a response. Reused for the next request of an HTTP/1 connection. Worker threads only.
+
+import { assert, Timer } from '@dragoman/base';
+import type { BodyBuffer, RequestHeaders, ResponseHeaders } from '@dragoman/http';
+import { HeaderMap, type RequestRefusal } from '@dragoman/http';
+import type { ConnectionManager } from '../connection-manager/connection-manager.ts';
+import { ResponseFlag } from '../format/response-flags.ts';
+import type { Route } from '../route/route.ts';
+import type { WorkerServices } from '../server/worker-services.ts';
+import { DecodeEnds, EncodeEnds } from './ends.ts';
+import type { HttpFilter } from './filter.ts';
+import { FilterPipeline } from './filter-pipeline.ts';
+import { makeLocalReply } from './local-reply.ts';
+import type { ResponseEncoder } from './response-encoder.ts';
+import { type DownstreamConnectionInfo, StreamInfo } from './stream-info.ts';
+import type { TerminalFilter } from './terminal.ts';
+
+export class Stream {
+  readonly worker: WorkerServices;
+  readonly manager: ConnectionManager;
+  readonly info = new StreamInfo();
+  readonly decode: FilterPipeline;
+  readonly encode: FilterPipeline;
+  readonly #terminal: TerminalFilter;
+  readonly #filters: HttpFilter[] = [];
+  readonly #idleTimer: Timer;
+  readonly #requestTimer: Timer;
+  readonly #durationTimer: Timer;
+  #encoder: ResponseEncoder | null = null;
+  #connection: DownstreamConnectionInfo | null = null;
+
+  requestHeaders: RequestHeaders | null = null;
+  requestTrailers: HeaderMap | null = null;
+  responseHeaders: ResponseHeaders | null = null;
+  responseTrailers: HeaderMap | null = null;
+  /** The whole request has come from the client. */
+  requestEnded = false;
+  /** The whole response has come from the upstream, or was made here. */
+  responseEnded = false;
+  /** Response headers have gone to the client. */
+  responseStarted = false;
+  /** The response was made here. */
+  localReply = false;
+  /** The connection must not carry another request after this one (HTTP/1). */
+  closeConnection = false;
+  #active = false;
+  #route: Route | null = null;
+  #routeKnown = false;
+  #idleTimeoutMs = 0;
+  /** The route whose response headers a local reply gets: set once the terminal filter has the request. */
+  localReplyRoute: Route | null = null;
+  /** A local reply of the router shows how many attempts there were. */
+  attemptCountHeader = false;
+  #downstreamFull = false;
+  #pauses = 0;
+  /** How often the stream object was taken for a request; tells late callbacks that theirs is over. */
+  generation = 0;
+
+  constructor(worker: WorkerServices, manager: ConnectionManager) {
+    this.worker = worker;
+    this.manager = manager;
+    this.decode = new FilterPipeline(new DecodeEnds(this));
+    this.encode = new FilterPipeline(new EncodeEnds(this));
+    this.#terminal = manager.createTerminal(this);
+    this.#idleTimer = new Timer(() => this.#onIdleTimeout());
+    this.#requestTimer = new Timer(() => this.#onRequestTimeout());
+    this.#durationTimer = new Timer(() => this.#onMaxDuration());
+  }
+
+  get active(): boolean {
+    return this.#active;
+  }
+
+  get connection(): DownstreamConnectionInfo {
+    assert(this.#connection !== null, 'a stream is asked for its connection after its end');
+    return this.#connection;
+  }
+
+  get encoder(): ResponseEncoder {
+    assert(this.#encoder !== null, 'a stream is asked for its encoder after its end');
+    return this.#encoder;
+  }
+
+  // --- the request, from the codec ---
+
+  /** Begins a request. `nowMs` is the monotonic time at which its head was complete. */
+  begin(
+    encoder: ResponseEncoder,
+    connection: DownstreamConnectionInfo,
+    headers: RequestHeaders,
+    endStream: boolean,
+    nowMs: number,
+    upgrade: string,
+  ): void {
+    const { manager } = this;
+    this.#open(encoder, connection, headers, endStream, nowMs);
+    this.#startTimers(nowMs);
+    if (!manager.onRequestHeaders(this, headers, upgrade)) return;
+    this.#createFilters();
+    this.decode.headers(endStream);
+    if (this.#active) this.#terminal.flush();
+  }
+
+  /**
+   * Answers a request whose head the codec refused. `headers` is null when there is nothing in it that could be trusted;
+   * no filter sees it.
+   */
+  refuse(
+    encoder: ResponseEncoder,
+    connection: DownstreamConnectionInfo,
+    headers: RequestHeaders | null,
+    refusal: RequestRefusal,
+    nowMs: number,
+  ): void {
+    this.#open(encoder, connection, headers, false, nowMs);
+    this.manager.onRefusedRequest(this, headers);
+    if (refusal.protocolError) this.info.addResponseFlag(ResponseFlag.DownstreamProtocolError);
+    this.closeConnection = true;
+    this.sendLocalReply(refusal.status, refusal.body, refusal.details);
+  }
+
+  /** The body turned out to be malformed: nothing after this point can be trusted. */
+  onCodecError(refusal: RequestRefusal): void {
+    if (!this.#active) return;
+    this.info.addResponseFlag(ResponseFlag.DownstreamProtocolError);
+    this.closeConnection = true;
+    this.sendLocalReply(refusal.status, refusal.body, refusal.details);
+  }
+
+  #open(
+    encoder: ResponseEncoder,
+    connection: DownstreamConnectionInfo,
+    headers: RequestHeaders | null,
+    endStream: boolean,
+    nowMs: number,
+  ): void {
+    const { manager, worker } = this;
+    this.generation++;
+    this.closeConnection = false;
+    this.#active = true;
+    this.#encoder = encoder;
+    this.#connection = connection;
+    this.requestHeaders = headers;
+    this.requestTrailers = null;
+    this.responseHeaders = null;
+    this.responseTrailers = null;
+    this.requestEnded = endStream;
+    this.responseEnded = false;
+    this.responseStarted = false;
+    this.localReply = false;
+    this.#route = null;
+    this.#routeKnown = false;
+    this.localReplyRoute = null;
+    this.attemptCountHeader = false;
+    this.#downstreamFull = false;
+    this.#pauses = 0;
+    this.info.reset(worker.timers.clock.wallMs(), nowMs);
+    this.info.connection = connection;
+    this.info.protocol = encoder.protocol;
+    if (endStream) this.info.lastDownstreamRxByteMs = nowMs;
+    this.decode.reset(manager.bufferLimitBytes);
+    this.encode.reset(manager.bufferLimitBytes);
+    this.#idleTimeoutMs = manager.settings.streamIdleTimeoutMs;
+  }
+
+  /** More of the request body. `bytes` is borrowed. */
+  onRequestData(bytes: Buffer, endStream: boolean): void {
+    this.info.bytesReceived += bytes.length;
+    if (endStream) this.#onRequestEnd();
+    this.#touch();
+    if (this.decode.aborted) return;
+    this.decode.data(bytes, endStream);
+  }
+
+  onRequestTrailers(trailers: HeaderMap): void {
+    this.#onRequestEnd();
+    this.requestTrailers = trailers;
+    if (!this.decode.aborted) this.decode.trailers();
+  }
+
+  /** The bytes of one read have been handed over. */
+  onRequestReadDone(): void {
+    if (this.#active) this.#terminal.flush();
+  }
+
+  /** The client is gone, or has reset the stream: nobody waits for an answer. */
+  onDownstreamReset(details: string, flag: number = ResponseFlag.DownstreamConnectionTermination): void {
+    if (!this.#active) return;
+    const { stats, lane } = this.manager;
+    lane.inc(stats.downstreamRqRxReset);
+    this.info.addResponseFlag(flag);
+    this.info.responseCodeDetails = details;
+    this.#finish();
+  }
+
+  onDownstreamWritable(): void {
+    if (!this.#downstreamFull) return;
+    this.#downstreamFull = false;
+    this.manager.lane.inc(this.manager.stats.downstreamFlowControlResumedReadingTotal);
+    this.#terminal.pauseResponse(false);
+  }
+
+  #onRequestEnd(): void {
+    this.requestEnded = true;
+    this.info.lastDownstreamRxByteMs = this.worker.timers.clock.nowMs();
+    this.#requestTimer.stop();
+  }
+
+  // --- the response, from the terminal filter ---
+
+  encodeInformational(headers: ResponseHeaders): void {
+    if (!this.responseStarted) this.encoder.encodeInformational(headers);
+  }
+
+  encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
+    this.responseHeaders = headers;
+    if (endStream) this.responseEnded = true;
+    this.encode.headers(endStream);
+  }
+
+  encodeData(bytes: Buffer, endStream: boolean): void {
+    if (endStream) this.responseEnded = true;
+    this.#touch();
+    this.encode.data(bytes, endStream);
+  }
+
+  encodeTrailers(trailers: HeaderMap): void {
+    this.responseEnded = true;
+    this.responseTrailers = trailers;
+    this.encode.trailers();
+  }
+
+  /** Writes to the client what was gathered for one write. */
+  flushResponse(): void {
+    if (this.#encoder !== null) this.#encoder.flush();
+  }
+
+  // --- what the pipelines' ends call ---
+
+  /** The request past the last filter. */
+  get terminal(): TerminalFilter {
+    return this.#terminal;
+  }
+
+  /** Response headers past the last filter: the connection manager's rules, then the wire. */
+  sendHeaders(endStream: boolean): void {
+    const headers = this.responseHeaders;
+    assert(headers !== null, 'response headers are sent before there are any');
+    this.responseStarted = true;
+    this.manager.onResponseHeaders(this, headers);
+    this.encoder.encodeHeaders(headers, endStream);
+    if (endStream) this.#complete();
+  }
+
+  sendData(bytes: Buffer, endStream: boolean): void {
+    this.info.bytesSent += bytes.length;
+    const encoder = this.encoder;
+    encoder.encodeData(bytes, endStream);
+    if (endStream) this.#complete();
+    else if (!this.#downstreamFull && encoder.needsDrain) {
+      this.#downstreamFull = true;
+      this.manager.lane.inc(this.manager.stats.downstreamFlowControlPausedReadingTotal);
+      this.#terminal.pauseResponse(true);
+    }
+  }
+
+  sendTrailers(): void {
+    const trailers = this.responseTrailers;
+    assert(trailers !== null, 'response trailers are sent before there are any');
+    this.info.responseTrailers = trailers;
+    this.encoder.encodeTrailers(trailers);
+    this.#complete();
+  }
+
+  /** Stops reading the request while anything asks for it; calls nest. */
+  pauseRequest(paused: boolean): void {
+    this.#pauses += paused ? 1 : -1;
+    if (this.#encoder === null) return;
+    if (paused && this.#pauses === 1) this.#encoder.pauseReading(true);
+    else if (!paused && this.#pauses === 0) this.#encoder.pauseReading(false);
+  }
+
+  pauseResponse(paused: boolean): void {
+    this.#terminal.pauseResponse(paused);
+  }
+
+  // --- for filters ---
+
+  continueDecoding(filter: HttpFilter): void {
+    if (!this.#active) return;
+    this.decode.continue(filter);
+    if (this.#active) this.#terminal.flush();
+  }
+
+  continueEncoding(filter: HttpFilter): void {
+    if (!this.#active) return;
+    this.encode.continue(filter);
+    this.flushResponse();
+  }
+
+  get decodingBuffer(): BodyBuffer | null {
+    return this.decode.held;
+  }
+
+  get encodingBuffer(): BodyBuffer | null {
+    return this.encode.held;
+  }
+
+  addDecodedData(filter: HttpFilter, bytes: Buffer, streaming = false): void {
+    this.decode.addData(filter, bytes, streaming);
+  }
+
+  addEncodedData(filter: HttpFilter, bytes: Buffer, streaming = false): void {
+    this.encode.addData(filter, bytes, streaming);
+  }
+
+  addDecodedTrailers(): HeaderMap {
+    this.requestTrailers ??= new HeaderMap();
+    return this.requestTrailers;
+  }
+
+  addEncodedTrailers(): HeaderMap {
+    this.responseTrailers ??= new HeaderMap();
+    return this.responseTrailers;
+  }
+
+  /** The route of the request, looked up on first use and kept until clearRouteCache(). */
+  getRoute(): Route | null {
+    if (!this.#routeKnown) {
+      this.#routeKnown = true;
+      this.#route = this.manager.findRoute(this);
+      this.#applyRoute(this.#route);
+    }
+    return this.#route;
+  }
+
+  get route(): Route | null {
+    return this.getRoute();
+  }
+
+  clearRouteCache(): void {
+    this.#routeKnown = false;
+    this.#route = null;
+  }
+
+  setRoute(route: Route | null): void {
+    this.#routeKnown = true;
+    this.#route = route;
+  }
+
+  /** The most specific compiled per-route configuration of a filter, by its configured name. */
+  routeConfig(filterName: string): unknown {
+    return this.getRoute()?.filterConfig(filterName);
+  }
+
+  /** All of them, least specific first. */
+  routeConfigs(filterName: string): readonly unknown[] {
+    return this.getRoute()?.filterConfigs(filterName) ?? NO_CONFIGS;
+  }
+
+  /**
+   * Answers in place of the upstream. The reply passes the response side of the filters; once response headers
+   * have gone to the client, the stream is reset instead.
+   */
+  sendLocalReply(
+    status: number,
+    body: string | Buffer,
+    details: string,
+    headers: readonly [string, string][] | null = null,
+    grpcStatus?: number,
+  ): void {
+    if (!this.#active) return;
+    this.info.responseCodeDetails = details;
+    if (this.responseStarted) {
+      this.resetStream();
+      return;
+    }
+    this.decode.aborted = true;
+    this.#terminal.cancel();
+    const bypassFilters = this.responseHeaders !== null;
+    const reply = makeLocalReply(this, status, body, headers, grpcStatus);
+    this.localReply = true;
+    // Envoy closes after its own 400: what the client sends next is not to be trusted either.
+    if (status === 400) this.closeConnection = true;
+    this.responseHeaders = reply.headers;
+    this.responseTrailers = null;
+    this.responseEnded = true;
+    if (bypassFilters) {
+      this.encode.aborted = true;
+      this.sendHeaders(reply.body.length === 0);
+      if (reply.body.length > 0) this.sendData(reply.body, true);
+    } else {
+      this.encode.headers(reply.body.length === 0);
+      if (reply.body.length > 0 && this.#active && !this.encode.aborted) this.encode.data(reply.body, true);
+    }
+    this.flushResponse();
+  }
+
+  /** Ends the stream without a (complete) response, in a way the client can tell. */
+  resetStream(): void {
+    if (!this.#active) return;
+    this.manager.lane.inc(this.manager.stats.downstreamRqTxReset);
+    const encoder = this.encoder;
+    this.#finish();
+    encoder.abort();
+  }
+
+  // --- timers ---
+
+  #startTimers(nowMs: number): void {
+    const { settings } = this.manager;
+    const { timers } = this.worker;
+    if (this.#idleTimeoutMs > 0) timers.start(this.#idleTimer, this.#idleTimeoutMs, nowMs);
+    if (settings.requestTimeoutMs > 0 && !this.requestEnded)
+      timers.start(this.#requestTimer, settings.requestTimeoutMs, nowMs);
+    if (settings.maxStreamDurationMs > 0)
+      timers.start(this.#durationTimer, settings.maxStreamDurationMs, nowMs);
+  }
+
+  /** A route can override the idle timeout and limit the stream's duration. */
+  #applyRoute(route: Route | null): void {
+    if (route === null) return;
+    this.info.routeName = route.name;
+    this.info.virtualHostName = route.virtualHost.name;
+    const { timers } = this.worker;
+    if (route.idleTimeoutMs >= 0 && route.idleTimeoutMs !== this.#idleTimeoutMs) {
+      this.#idleTimeoutMs = route.idleTimeoutMs;
+      if (this.#idleTimeoutMs > 0) timers.start(this.#idleTimer, this.#idleTimeoutMs);
+      else this.#idleTimer.stop();
+    }
+    if (route.maxStreamDurationMs >= 0) {
+      if (route.maxStreamDurationMs > 0) timers.start(this.#durationTimer, route.maxStreamDurationMs);
+      else this.#durationTimer.stop();
+    }
+  }
+
+  #touch(): void {
+    if (this.#idleTimeoutMs > 0 && this.#active) this.worker.timers.start(this.#idleTimer, this.#idleTimeoutMs);
+  }
+
+  #onIdleTimeout(): void {
+    this.manager.lane.inc(this.manager.stats.downstreamRqIdleTimeout);
+    this.info.addResponseFlag(ResponseFlag.StreamIdleTimeout);
+    if (this.responseStarted) {
+      this.info.responseCodeDetails = 'stream_idle_timeout';
+      this.resetStream();
+    } else {
+      this.sendLocalReply(504, 'stream timeout', 'stream_idle_timeout');
+    }
+  }
+
+  #onRequestTimeout(): void {
+    this.manager.lane.inc(this.manager.stats.downstreamRqTimeout);
+    this.sendLocalReply(408, 'request timeout', 'request_overall_timeout');
+  }
+
+  #onMaxDuration(): void {
+    this.manager.lane.inc(this.manager.stats.downstreamRqMaxDurationReached);
+    if (this.responseStarted) {
+      this.info.responseCodeDetails = 'max_duration_timeout';
+      this.resetStream();
+    } else {
+      this.sendLocalReply(504, 'downstream duration timeout', 'max_duration_timeout');
+    }
+  }
+
+  // --- filters and the end ---
+
+  #createFilters(): void {
+    const instances = this.manager.filterInstances;
+    for (let i = 0; i < instances.length; i++) {
+      const filter = instances[i].createFilter(this);
+      if (filter === null) continue;
+      this.#filters.push(filter);
+      this.decode.add(filter);
+    }
+    for (let i = this.#filters.length - 1; i >= 0; i--) this.encode.add(this.#filters[i]);
+  }
+
+  #complete(): void {
+    const encoder = this.encoder;
+    this.#finish();
+    encoder.complete();
+  }
+
+  /** The only way out: everything that holds on to the stream lets go, once. */
+  #finish(): void {
+    if (!this.#active) return;
+    this.#active = false;
+    this.decode.aborted = true;
+    this.encode.aborted = true;
+    this.#idleTimer.stop();
+    this.#requestTimer.stop();
+    this.#durationTimer.stop();
+    this.#terminal.cancel();
+    this.info.endMs = this.worker.timers.clock.nowMs();
+    const filters = this.#filters;
+    for (let i = 0; i < filters.length; i++) filters[i].onLog?.(this);
+    this.manager.onStreamEnd(this);
+    for (let i = 0; i < filters.length; i++) filters[i].onDestroy?.(this);
+    filters.length = 0;
+    this.#encoder = null;
+  }
+}
+
+const NO_CONFIGS: readonly unknown[] = [];

@@ -1,0 +1,157 @@
+// Compiles one filter chain of a listener into its connection manager: settings, routes, HTTP filters, access logs.
+// Runs on each worker when a snapshot arrives.
+
+import { DragomanError } from '@dragoman/base';
+import type { Any, FilterChain, HttpConnectionManager, HttpFilter, Listener, Router } from '@dragoman/config';
+import { type AccessLogContext, compileAccessLogs } from '../access-log/access-log.ts';
+import { ConnectionManager } from '../connection-manager/connection-manager.ts';
+import { DEFAULTS, ManagerSettings } from '../connection-manager/settings.ts';
+import type { FilterContext, HttpFilterInstance, HttpFilterType } from '../filter-chain/filter.ts';
+import { compileLocalReply } from '../format/local-reply.ts';
+import { RouterFilter } from '../router/router-filter.ts';
+import { RouterSettings } from '../router/router-settings.ts';
+import { compileRouteTable, type RouteTable } from '../route/route-table.ts';
+import type { WorkerServices } from '../server/worker-services.ts';
+import type { ConnectionPools } from '../upstream/connection-pools.ts';
+
+export const HTTP_CONNECTION_MANAGER =
+  'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
+export const ROUTER = 'envoy.extensions.filters.http.router.v3.Router';
+
+/** What compiling needs of its surroundings. */
+export interface ChainContext {
+  readonly worker: WorkerServices;
+  readonly pools: ConnectionPools;
+  readonly filterTypes: ReadonlyMap<string, HttpFilterType>;
+  readonly attachments: ReadonlyMap<string, unknown>;
+  readonly accessLogs: AccessLogContext;
+  readonly listenerStatPrefix: string;
+}
+
+export function compileFilterChain(chain: FilterChain, listener: Listener, context: ChainContext): ConnectionManager {
+  const filter = chain.filters[chain.filters.length - 1];
+  if (filter?.typedConfig?.typeName !== HTTP_CONNECTION_MANAGER)
+    throw new DragomanError(
+      'NETWORK_FILTER',
+      `listener ${listener.name}: the last network filter is ${filter?.typedConfig?.typeName ?? 'missing'}, ` +
+        'and only the HTTP connection manager is supported there',
+    );
+  const config = filter.typedConfig.value as HttpConnectionManager;
+  const settings = new ManagerSettings(config);
+  const compiler = new HttpFilterCompiler(settings, listener, context);
+  const filterInstances: HttpFilterInstance[] = [];
+  let router = new RouterSettings(NO_ROUTER);
+  for (const entry of config.httpFilters) {
+    if (entry.typedConfig?.typeName === ROUTER) router = new RouterSettings(entry.typedConfig.value as Router);
+    else compiler.compile(entry, filterInstances);
+  }
+  const manager: ConnectionManager = new ConnectionManager({
+    settings,
+    worker: context.worker,
+    listenerStatPrefix: context.listenerStatPrefix,
+    bufferLimitBytes: listener.perConnectionBufferLimitBytes ?? DEFAULTS.perConnectionBufferLimitBytes,
+    routes: routesOf(config, compiler),
+    filterInstances,
+    accessLogs: compileAccessLogs(config.accessLog, context.accessLogs),
+    localReply: compileLocalReply(config.localReplyConfig),
+    createTerminal: stream => new RouterFilter(stream, router, context.pools),
+  });
+  return manager;
+}
+
+function routesOf(config: HttpConnectionManager, compiler: HttpFilterCompiler): RouteTable | null {
+  if (config.routeConfig === undefined) return null;
+  return compileRouteTable(config.routeConfig, {
+    compileFilterConfig: (filterName, any) => compiler.compileRouteConfig(filterName, any),
+  });
+}
+
+class HttpFilterCompiler {
+  readonly #settings: ManagerSettings;
+  readonly #listener: Listener;
+  readonly #context: ChainContext;
+
+  constructor(settings: ManagerSettings, listener: Listener, context: ChainContext) {
+    this.#settings = settings;
+    this.#listener = listener;
+    this.#context = context;
+  }
+
+  compile(entry: HttpFilter, into: HttpFilterInstance[]): void {
+    const typeName = entry.typedConfig?.typeName ?? '';
+    const type = this.#context.filterTypes.get(typeName);
+    if (type === undefined) {
+      if (entry.isOptional) return;
+      throw new DragomanError('FILTER_TYPE', `http filter ${entry.name}: no filter is registered for ${typeName}`);
+    }
+    const instance = type.create(entry.typedConfig!.value, this.#filterContext(entry.name));
+    into.push(new SwitchableFilter(entry.name, entry.disabled, instance));
+  }
+
+  compileRouteConfig(filterName: string, any: Any): unknown {
+    for (const type of this.#context.filterTypes.values())
+      if (type.routeConfigTypes?.includes(any.typeName) || type.configTypes.includes(any.typeName))
+        return type.compileRouteConfig === undefined
+          ? any.value
+          : type.compileRouteConfig(any.value, this.#filterContext(filterName));
+    return any.value;
+  }
+
+  #filterContext(filterName: string): FilterContext {
+    const { worker, attachments } = this.#context;
+    return {
+      filterName,
+      statPrefix: `http.${this.#settings.statPrefix}.`,
+      stats: worker.lane,
+      clusters: worker.clusters,
+      asyncClient: worker.asyncClient,
+      timers: worker.timers,
+      logger: worker.logger,
+      attachments,
+      workerIndex: worker.workerIndex,
+      concurrency: worker.concurrency,
+      listener: {
+        name: this.#listener.name,
+        direction: this.#listener.trafficDirection,
+        metadata: this.#listener.metadata,
+      },
+    };
+  }
+}
+
+/** A filter that a route can switch off, or on where the chain has it disabled. */
+class SwitchableFilter implements HttpFilterInstance {
+  readonly #name: string;
+  readonly #disabled: boolean;
+  readonly #instance: HttpFilterInstance;
+
+  constructor(name: string, disabled: boolean, instance: HttpFilterInstance) {
+    this.#name = name;
+    this.#disabled = disabled;
+    this.#instance = instance;
+  }
+
+  createFilter(stream: Parameters<HttpFilterInstance['createFilter']>[0]): ReturnType<HttpFilterInstance['createFilter']> {
+    const table = stream.manager.routeTable;
+    if (table === null || !table.hasFilterConfigs) {
+      if (this.#disabled) return null;
+    } else if (stream.getRoute()?.filterDisabled(this.#name) ?? this.#disabled) {
+      return null;
+    }
+    return this.#instance.createFilter(stream);
+  }
+
+  close(): void {
+    this.#instance.close?.();
+  }
+}
+
+const NO_ROUTER: Router = {
+  startChildSpan: false,
+  upstreamLog: [],
+  suppressEnvoyHeaders: false,
+  strictCheckHeaders: [],
+  respectExpectedRqTimeout: false,
+  suppressGrpcRequestFailureCodeStats: false,
+  upstreamHttpFilters: [],
+};

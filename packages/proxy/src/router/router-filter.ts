@@ -1,0 +1,491 @@
+// The router: picks cluster and host, sends the request there, brings the response back, and turns every way this can
+// fail into Envoy's answer. One per stream object, reused for each request. Worker threads only.
+
+import { Timer } from '@dragoman/base';
+import { BodyBuffer, HeaderId, type HeaderMap, type RequestHeaders, type ResponseHeaders } from '@dragoman/http';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Host } from '../cluster/host.ts';
+import { LbContext } from '../cluster/load-balancer/load-balancer.ts';
+import type { Stream } from '../filter-chain/stream.ts';
+import type { TerminalFilter } from '../filter-chain/terminal.ts';
+import { ResponseFlag } from '../format/response-flags.ts';
+import { type Route, RouteAction } from '../route/route.ts';
+import type { ConnectionPools } from '../upstream/connection-pools.ts';
+import { type PendingRequest, ResetReason, type UpstreamHandler, type UpstreamStream } from '../upstream/upstream-stream.ts';
+import { failureBody, failureDetails, failureFlag, failureStatus } from './failure.ts';
+import { RetryDecision, RetryState } from './retry-state.ts';
+import type { RouterSettings } from './router-settings.ts';
+import { requestTimeouts } from './timeouts.ts';
+
+export class RouterFilter implements TerminalFilter, UpstreamHandler {
+  readonly #stream: Stream;
+  readonly #settings: RouterSettings;
+  readonly #pools: ConnectionPools;
+  readonly #timeoutTimer: Timer;
+  readonly #perTryTimer: Timer;
+  readonly #backOffTimer: Timer;
+  readonly #lb = new LbContext();
+  readonly #retry = new RetryState();
+  #route: Route | null = null;
+  #cluster: Cluster | null = null;
+  #host: Host | null = null;
+  #headers: RequestHeaders | null = null;
+  #pending: PendingRequest | null = null;
+  #upstream: UpstreamStream | null = null;
+  /** Body bytes that wait for a connection, or are kept to be sent again. */
+  #body: BodyBuffer | null = null;
+  #bodySent = 0;
+  #trailers: HeaderMap | null = null;
+  #requestEnded = false;
+  #responseStarted = false;
+  /** A set-cookie value for a cookie the hash policy made; several are separated by line feeds. */
+  #setCookie: string | null = null;
+  #timeoutMs = 0;
+  #perTryTimeoutMs = 0;
+  /** Monotonic time at which the whole request had come; 0 before. */
+  #requestEndMs = 0;
+  /** The client's side was paused because the upstream does not take more. */
+  #clientPaused = false;
+  /** True while the stream hands something over and will call flush() itself. */
+  #inCall = false;
+
+  constructor(stream: Stream, settings: RouterSettings, pools: ConnectionPools) {
+    this.#stream = stream;
+    this.#settings = settings;
+    this.#pools = pools;
+    this.#timeoutTimer = new Timer(() => this.#onTimeout());
+    this.#perTryTimer = new Timer(() => this.#onPerTryTimeout());
+    this.#backOffTimer = new Timer(() => this.#startAttempt());
+  }
+
+  // --- the request ---
+
+  decodeHeaders(headers: RequestHeaders, endStream: boolean): void {
+    const stream = this.#stream;
+    const { lane, stats } = stream.manager;
+    lane.inc(stats.rqTotal);
+    const route = stream.getRoute();
+    if (route === null) {
+      lane.inc(stats.noRoute);
+      stream.info.addResponseFlag(ResponseFlag.NoRouteFound);
+      stream.sendLocalReply(404, '', 'route_not_found');
+      return;
+    }
+    stream.localReplyRoute = route;
+    if (route.action !== RouteAction.Route) {
+      this.#answerDirectly(route, headers);
+      return;
+    }
+    const clusterName = route.clusterFor(headers);
+    const cluster = stream.worker.clusters.get(clusterName);
+    stream.info.upstreamCluster = clusterName;
+    if (cluster === undefined) {
+      lane.inc(stats.noCluster);
+      stream.info.addResponseFlag(ResponseFlag.NoClusterFound);
+      stream.sendLocalReply(route.clusterNotFoundStatus, '', 'cluster_not_found');
+      return;
+    }
+    this.#begin(route, cluster, headers, endStream);
+    if (!this.#choosesHost()) return;
+    route.finalizeRequestHeaders(headers, stream, !this.#settings.suppressEnvoyHeaders);
+    this.#setEnvoyHeaders(headers);
+    this.#inCall = true;
+    if (endStream) this.#onRequestEnd(stream.info.lastDownstreamRxByteMs);
+    this.#connect();
+    this.#inCall = false;
+  }
+
+  #begin(route: Route, cluster: Cluster, headers: RequestHeaders, endStream: boolean): void {
+    const stream = this.#stream;
+    this.#route = route;
+    this.#cluster = cluster;
+    this.#headers = headers;
+    this.#body = null;
+    this.#bodySent = 0;
+    this.#trailers = null;
+    this.#requestEnded = endStream;
+    this.#responseStarted = false;
+    this.#requestEndMs = 0;
+    this.#clientPaused = false;
+    stream.info.upstreamClusterObservabilityName = cluster.config.altStatName || cluster.name;
+    stream.info.upstreamClusterMetadata = cluster.metadata ?? null;
+    stream.info.attemptCount = 0;
+    const timeouts = requestTimeouts(route, headers, this.#settings);
+    this.#timeoutMs = timeouts.globalMs;
+    this.#perTryTimeoutMs = timeouts.perTryMs;
+    this.#retry.begin(route, headers, cluster);
+    this.#lb.reset();
+    this.#lb.metadataMatch = route.metadataMatch;
+    if (route.retryPolicy !== null) {
+      this.#lb.hostSelectionRetries = route.retryPolicy.hostSelectionMaxAttempts;
+      this.#lb.omitCanaries = route.retryPolicy.omitCanaryHosts;
+    }
+    this.#setCookie = route.hashPolicy === null ? null : route.hashPolicy.compute(headers, stream.info, this.#lb);
+  }
+
+  #answerDirectly(route: Route, headers: RequestHeaders): void {
+    const stream = this.#stream;
+    const { lane, stats } = stream.manager;
+    if (route.action === RouteAction.Redirect) {
+      lane.inc(stats.rqRedirect);
+      const location = route.redirectLocation(headers, !this.#settings.suppressEnvoyHeaders);
+      stream.sendLocalReply(route.responseStatus, '', 'direct_response', [['location', location]]);
+    } else {
+      lane.inc(stats.rqDirectResponse);
+      stream.sendLocalReply(route.responseStatus, route.directResponseBody, 'direct_response');
+    }
+  }
+
+  /** Finds a host for the next attempt, or answers that there is none. */
+  #choosesHost(): boolean {
+    const stream = this.#stream;
+    const cluster = this.#cluster!;
+    this.#host = cluster.chooseHost(this.#lb);
+    if (this.#host !== null) return true;
+    stream.info.addResponseFlag(ResponseFlag.NoHealthyUpstream);
+    cluster.responses.chargeResponse(503, stream.info.internal, false);
+    this.#addAttemptCountLater();
+    stream.sendLocalReply(503, 'no healthy upstream', 'no_healthy_upstream');
+    return false;
+  }
+
+  #setEnvoyHeaders(headers: RequestHeaders): void {
+    const route = this.#route!;
+    if (!this.#settings.suppressEnvoyHeaders) this.#setExpectedTimeout(headers);
+    if (route.virtualHost.includeRequestAttemptCount) headers.set('x-envoy-attempt-count', '1');
+    const host = this.#host!;
+    if (route.autoHostRewrite) route.rewriteToHost(headers, host.hostname, !this.#settings.suppressEnvoyHeaders);
+  }
+
+  #setExpectedTimeout(headers: RequestHeaders): void {
+    const timeoutMs = this.#perTryTimeoutMs > 0 ? this.#perTryTimeoutMs : this.#timeoutMs;
+    if (timeoutMs <= 0) return;
+    if (timeoutMs === 15_000 && !headers.hasId(HeaderId.X_ENVOY_EXPECTED_RQ_TIMEOUT_MS))
+      headers.addLine(DEFAULT_TIMEOUT_LINE, 'x-envoy-expected-rq-timeout-ms', '15000');
+    else headers.set('x-envoy-expected-rq-timeout-ms', String(Math.ceil(timeoutMs)));
+  }
+
+  decodeData(bytes: Buffer, endStream: boolean): void {
+    if (this.#cluster === null) return;
+    this.#inCall = true;
+    if (endStream) {
+      this.#requestEnded = true;
+      this.#onRequestEnd(this.#stream.info.lastDownstreamRxByteMs);
+    }
+    this.#keepBody(bytes);
+    const upstream = this.#upstream;
+    if (upstream !== null) {
+      this.#bodySent += bytes.length;
+      upstream.sendData(bytes, endStream);
+      this.#checkUpstreamBuffer(upstream);
+    }
+    this.#inCall = false;
+  }
+
+  decodeTrailers(trailers: HeaderMap): void {
+    if (this.#cluster === null) return;
+    this.#requestEnded = true;
+    this.#trailers = trailers;
+    this.#onRequestEnd(this.#stream.info.lastDownstreamRxByteMs);
+    this.#upstream?.sendTrailers(trailers);
+  }
+
+  flush(): void {
+    this.#upstream?.flush();
+  }
+
+  pauseResponse(paused: boolean): void {
+    this.#upstream?.pauseReading(paused);
+  }
+
+  /** Bytes are kept while there is no connection, and as long as the request may have to be sent again. */
+  #keepBody(bytes: Buffer): void {
+    if (bytes.length === 0 || (this.#upstream !== null && !this.#retry.possible)) return;
+    if (this.#body === null) this.#body = new BodyBuffer();
+    const limitBytes = this.#stream.manager.bufferLimitBytes;
+    if (this.#body.length + bytes.length > limitBytes) {
+      if (this.#upstream !== null) {
+        // Too much to keep: the request goes on, but cannot be tried again.
+        this.#retry.giveUp();
+        this.#cluster!.lane.inc(this.#cluster!.stats.retryOrShadowAbandoned);
+        this.#body = null;
+        return;
+      }
+      this.#pauseClient(true);
+    }
+    this.#body.appendCopy(bytes);
+  }
+
+  #onRequestEnd(nowMs: number): void {
+    this.#requestEndMs = nowMs;
+    if (this.#timeoutMs > 0) this.#stream.worker.timers.start(this.#timeoutTimer, this.#timeoutMs, nowMs);
+    if (this.#upstream !== null) this.#startPerTryTimer();
+  }
+
+  #startPerTryTimer(): void {
+    if (this.#perTryTimeoutMs > 0) this.#stream.worker.timers.start(this.#perTryTimer, this.#perTryTimeoutMs);
+  }
+
+  #pauseClient(paused: boolean): void {
+    if (this.#clientPaused === paused) return;
+    this.#clientPaused = paused;
+    this.#stream.pauseRequest(paused);
+  }
+
+  #checkUpstreamBuffer(upstream: UpstreamStream): void {
+    if (this.#clientPaused || !upstream.needsDrain) return;
+    const cluster = this.#cluster!;
+    cluster.lane.inc(cluster.stats.upstreamFlowControlBackedUpTotal);
+    this.#pauseClient(true);
+  }
+
+  // --- attempts ---
+
+  #startAttempt(): void {
+    if (this.#choosesHost()) this.#connect();
+  }
+
+  #connect(): void {
+    const { info } = this.#stream;
+    const host = this.#host!;
+    info.attemptCount++;
+    info.upstreamHost = host;
+    this.#pending = this.#pools.poolFor(host, this.#cluster!, this.#route!.highPriority ? 1 : 0).newStream(this);
+  }
+
+  onUpstreamReady(upstream: UpstreamStream): void {
+    const { info } = this.#stream;
+    this.#pending = null;
+    this.#upstream = upstream;
+    info.upstreamLocalAddress = upstream.localAddress;
+    info.upstreamRemoteAddress = upstream.host.addressText;
+    info.upstreamProtocol = upstream.protocol;
+    const body = this.#body;
+    const hasMore = body !== null || this.#trailers !== null || !this.#requestEnded;
+    upstream.sendHeaders(this.#headers!, !hasMore);
+    if (body !== null) {
+      this.#bodySent = body.length;
+      upstream.sendData(body.toBuffer(), this.#requestEnded && this.#trailers === null);
+      if (!this.#retry.possible) this.#body = null;
+    }
+    if (this.#trailers !== null) upstream.sendTrailers(this.#trailers);
+    this.#checkUpstreamBuffer(upstream);
+    if (!upstream.needsDrain) this.#pauseClient(false);
+    if (this.#requestEnded) this.#startPerTryTimer();
+    if (!this.#inCall) upstream.flush();
+  }
+
+  onUpstreamWritable(): void {
+    const cluster = this.#cluster;
+    if (cluster === null || !this.#clientPaused) return;
+    cluster.lane.inc(cluster.stats.upstreamFlowControlDrainedTotal);
+    this.#pauseClient(false);
+  }
+
+  onUpstreamReadDone(): void {
+    this.#stream.flushResponse();
+  }
+
+  // --- the response ---
+
+  onUpstreamInformational(headers: ResponseHeaders): void {
+    const { settings } = this.#stream.manager;
+    if (!settings.proxy100Continue || (headers.status !== 100 && headers.status !== 103)) return;
+    this.#retry.giveUp();
+    this.#stream.encodeInformational(headers);
+  }
+
+  onUpstreamHeaders(headers: ResponseHeaders, endStream: boolean): void {
+    const stream = this.#stream;
+    const cluster = this.#cluster!;
+    const host = this.#host!;
+    const { info } = stream;
+    const nowMs = stream.worker.timers.clock.nowMs();
+    this.#perTryTimer.stop();
+    info.firstUpstreamRxByteMs = nowMs;
+    const { status } = headers;
+    cluster.lane.inc(status >= 500 ? host.stats.rqError : host.stats.rqSuccess);
+    if (this.#retry.enabled && this.#retriedResponse(headers, endStream)) return;
+    this.#responseStarted = true;
+    cluster.responses.chargeResponse(status, info.internal, host.canary);
+    info.responseCodeDetails = 'via_upstream';
+    const route = this.#route!;
+    if (!this.#settings.suppressEnvoyHeaders && this.#requestEndMs > 0) {
+      const timeMs = Math.round(nowMs - this.#requestEndMs);
+      headers.set('x-envoy-upstream-service-time', String(timeMs));
+    }
+    if (route.virtualHost.includeAttemptCountInResponse) headers.set('x-envoy-attempt-count', String(info.attemptCount));
+    if (this.#setCookie !== null)
+      for (const cookie of this.#setCookie.split('\n')) headers.add('set-cookie', cookie);
+    route.finalizeResponseHeaders(headers, stream);
+    if (endStream) this.#onResponseEnd(nowMs);
+    stream.encodeHeaders(headers, endStream);
+  }
+
+  onUpstreamData(bytes: Buffer, endStream: boolean): void {
+    if (endStream) this.#onResponseEnd(this.#stream.worker.timers.clock.nowMs());
+    this.#stream.encodeData(bytes, endStream);
+  }
+
+  onUpstreamTrailers(trailers: HeaderMap): void {
+    this.#onResponseEnd(this.#stream.worker.timers.clock.nowMs());
+    this.#stream.encodeTrailers(trailers);
+  }
+
+  #onResponseEnd(nowMs: number): void {
+    const cluster = this.#cluster!;
+    const { info } = this.#stream;
+    this.#upstream = null;
+    this.#timeoutTimer.stop();
+    this.#perTryTimer.stop();
+    info.lastUpstreamRxByteMs = nowMs;
+    if (this.#requestEndMs > 0)
+      cluster.responses.chargeResponseTime(nowMs - this.#requestEndMs, info.internal, this.#host!.canary);
+    this.#pauseClient(false);
+  }
+
+  /** Asks whether this response is to be given to the client, or the request tried again. */
+  #retriedResponse(headers: ResponseHeaders, endStream: boolean): boolean {
+    const cluster = this.#cluster!;
+    const decision = this.#retry.onResponse(headers);
+    if (decision === RetryDecision.No) return false;
+    if (decision !== RetryDecision.Yes) {
+      this.#chargeRefusedRetry(decision);
+      return false;
+    }
+    cluster.responses.chargeRetriedResponse(headers.status);
+    if (endStream) this.#upstream = null;
+    else this.#dropUpstream();
+    this.#scheduleRetry();
+    return true;
+  }
+
+  #chargeRefusedRetry(decision: RetryDecision): void {
+    const flag =
+      decision === RetryDecision.Overflow ? ResponseFlag.UpstreamOverflow : ResponseFlag.UpstreamRetryLimitExceeded;
+    this.#stream.info.addResponseFlag(flag);
+  }
+
+  #scheduleRetry(): void {
+    const headers = this.#headers!;
+    const { info, worker } = this.#stream;
+    this.#perTryTimer.stop();
+    if (this.#route!.retryPolicy?.avoidPreviousHosts) this.#lb.previousHosts.push(this.#host!);
+    if (this.#route!.virtualHost.includeRequestAttemptCount) headers.set('x-envoy-attempt-count', String(info.attemptCount + 1));
+    if (!this.#settings.suppressEnvoyHeaders && this.#perTryTimeoutMs <= 0 && this.#timeoutMs > 0) {
+      const leftMs = Math.max(1, this.#timeoutMs - (worker.timers.clock.nowMs() - this.#requestEndMs));
+      headers.set('x-envoy-expected-rq-timeout-ms', String(Math.round(leftMs)));
+    }
+    worker.timers.start(this.#backOffTimer, this.#retry.backOffMs());
+  }
+
+  onUpstreamReset(reason: ResetReason, transportFailure: string): void {
+    const stream = this.#stream;
+    const cluster = this.#cluster!;
+    const { info } = stream;
+    this.#pending = null;
+    this.#upstream = null;
+    this.#perTryTimer.stop();
+    if (transportFailure !== '') info.upstreamTransportFailureReason = transportFailure;
+    if (this.#responseStarted) {
+      stream.manager.lane.inc(stream.manager.stats.rqResetAfterDownstreamResponseStarted);
+      info.addResponseFlag(failureFlag(reason));
+      info.responseCodeDetails = failureDetails('after', reason, transportFailure);
+      stream.resetStream();
+      return;
+    }
+    if (reason !== ResetReason.Overflow && !isConnectFailure(reason)) cluster.lane.inc(this.#host!.stats.rqError);
+    if (this.#retry.enabled) {
+      const decision = this.#retry.onReset(reason);
+      if (decision === RetryDecision.Yes) {
+        this.#scheduleRetry();
+        return;
+      }
+      if (decision !== RetryDecision.No) this.#chargeRefusedRetry(decision);
+    }
+    info.addResponseFlag(failureFlag(reason));
+    this.#answerFailure(
+      failureStatus(reason),
+      failureBody(reason, info.attemptCount > 1),
+      failureDetails('before', reason, transportFailure),
+      reason === ResetReason.Overflow,
+    );
+  }
+
+  #answerFailure(status: number, body: string, details: string, overloaded: boolean): void {
+    const stream = this.#stream;
+    this.#cluster!.responses.chargeResponse(status, stream.info.internal, this.#host?.canary ?? false);
+    this.#addAttemptCountLater();
+    stream.sendLocalReply(status, body, details, overloaded ? OVERLOADED : null);
+  }
+
+  /** Local replies of the router carry the attempt count, too, where the virtual host asks for it. */
+  #addAttemptCountLater(): void {
+    if (this.#route!.virtualHost.includeAttemptCountInResponse) this.#stream.attemptCountHeader = true;
+  }
+
+  #onTimeout(): void {
+    const cluster = this.#cluster!;
+    const { info } = this.#stream;
+    cluster.lane.inc(cluster.stats.upstreamRqTimeout);
+    if (this.#host !== null) cluster.lane.inc(this.#host.stats.rqTimeout);
+    info.addResponseFlag(ResponseFlag.UpstreamRequestTimeout);
+    this.#dropUpstream();
+    if (this.#responseStarted) {
+      info.responseCodeDetails = 'response_timeout';
+      this.#stream.resetStream();
+    } else {
+      this.#answerFailure(504, 'upstream request timeout', 'response_timeout', false);
+    }
+  }
+
+  #onPerTryTimeout(): void {
+    const cluster = this.#cluster!;
+    const { info } = this.#stream;
+    cluster.lane.inc(cluster.stats.upstreamRqPerTryTimeout);
+    cluster.lane.inc(this.#host!.stats.rqTimeout);
+    this.#dropUpstream();
+    const decision = this.#retry.onReset(ResetReason.LocalReset);
+    if (decision === RetryDecision.Yes) {
+      this.#scheduleRetry();
+      return;
+    }
+    if (decision !== RetryDecision.No) this.#chargeRefusedRetry(decision);
+    info.addResponseFlag(ResponseFlag.UpstreamRequestTimeout);
+    this.#answerFailure(504, 'upstream request timeout', 'upstream_per_try_timeout', false);
+  }
+
+  #dropUpstream(): void {
+    this.#pending?.cancel();
+    this.#pending = null;
+    const upstream = this.#upstream;
+    this.#upstream = null;
+    upstream?.cancel();
+  }
+
+  cancel(): void {
+    if (this.#cluster === null) return;
+    this.#dropUpstream();
+    this.#timeoutTimer.stop();
+    this.#perTryTimer.stop();
+    this.#backOffTimer.stop();
+    this.#retry.end();
+    this.#route = null;
+    this.#cluster = null;
+    this.#host = null;
+    this.#headers = null;
+    this.#body = null;
+    this.#trailers = null;
+  }
+}
+
+const DEFAULT_TIMEOUT_LINE = 'x-envoy-expected-rq-timeout-ms: 15000\r\n';
+const OVERLOADED: readonly [string, string][] = [['x-envoy-overloaded', 'true']];
+
+function isConnectFailure(reason: ResetReason): boolean {
+  return (
+    reason === ResetReason.RemoteConnectionFailure ||
+    reason === ResetReason.LocalConnectionFailure ||
+    reason === ResetReason.ConnectionTimeout
+  );
+}

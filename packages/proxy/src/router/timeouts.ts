@@ -1,0 +1,45 @@
+// The timeouts of one request: the route's, unless headers of a trusted client say otherwise
+// (Envoy: FilterUtility::finalTimeout).
+
+import { HeaderId, type RequestHeaders } from '@dragoman/http';
+import type { Route } from '../route/route.ts';
+import type { RouterSettings } from './router-settings.ts';
+
+export interface RequestTimeouts {
+  /** From the end of the request to the end of the response, retries included; 0 for none. */
+  globalMs: number;
+  /** For one attempt; 0 for none. */
+  perTryMs: number;
+}
+
+/** One result object per thread: it is read at once. */
+const result: RequestTimeouts = { globalMs: 0, perTryMs: 0 };
+
+export function requestTimeouts(route: Route, headers: RequestHeaders, settings: RouterSettings): RequestTimeouts {
+  result.globalMs = route.timeoutMs;
+  result.perTryMs = route.retryPolicy?.perTryTimeoutMs ?? 0;
+  if (headers.hasEnvoyHeaders) {
+    if (settings.respectExpectedRqTimeout) {
+      const expected = milliseconds(headers, HeaderId.X_ENVOY_EXPECTED_RQ_TIMEOUT_MS);
+      if (expected >= 0) result.globalMs = expected;
+    }
+    const global = milliseconds(headers, HeaderId.X_ENVOY_UPSTREAM_RQ_TIMEOUT_MS);
+    if (global >= 0) {
+      result.globalMs = global;
+      headers.removeId(HeaderId.X_ENVOY_UPSTREAM_RQ_TIMEOUT_MS);
+    }
+    const perTry = milliseconds(headers, HeaderId.X_ENVOY_UPSTREAM_RQ_PER_TRY_TIMEOUT_MS);
+    if (perTry >= 0) {
+      result.perTryMs = perTry;
+      headers.removeId(HeaderId.X_ENVOY_UPSTREAM_RQ_PER_TRY_TIMEOUT_MS);
+    }
+  }
+  if (result.globalMs > 0 && result.perTryMs >= result.globalMs) result.perTryMs = 0;
+  return result;
+}
+
+/** The header's whole number of milliseconds; -1 when it is absent or something else. */
+function milliseconds(headers: RequestHeaders, id: number): number {
+  const value = headers.getId(id);
+  return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : -1;
+}

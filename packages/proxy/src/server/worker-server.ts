@@ -1,0 +1,171 @@
+// One worker: takes snapshots and cluster updates from the main thread, holds the listeners, drains at the end.
+// Everything of a request happens on this thread; the main thread only tells it what to be.
+
+import { type Clock, DragomanError, type Logger, systemClock, Timers } from '@dragoman/base';
+import type { Listener } from '@dragoman/config';
+import type { StatLane } from '@dragoman/shm';
+import { AccessLogFiles } from '../access-log/access-log-file.ts';
+import { ClusterManager } from '../cluster/cluster-manager.ts';
+import type { ClusterReport, ClusterUpdate } from '../cluster/cluster-update.ts';
+import type { ConnectionManager } from '../connection-manager/connection-manager.ts';
+import { DateLine } from '../connection-manager/date-line.ts';
+import type { HttpFilterType } from '../filter-chain/filter.ts';
+import { type ChainContext, compileFilterChain } from '../listener/filter-chain-compiler.ts';
+import { ActiveListener } from '../listener/listener.ts';
+import { listenAddress, listenAddressText } from '../listener/listener-address.ts';
+import { ListenerStats } from '../listener/listener-stats.ts';
+import { ReadBuffers } from '../socket/read-buffers.ts';
+import { AsyncClient } from '../upstream/async-client.ts';
+import { ConnectionPools } from '../upstream/connection-pools.ts';
+import type { BoundListener, Snapshot } from './snapshot.ts';
+import type { WorkerServices } from './worker-services.ts';
+
+export interface WorkerServerOptions {
+  readonly workerIndex: number;
+  readonly concurrency: number;
+  readonly lane: StatLane;
+  readonly logger: Logger;
+  readonly filterTypes: readonly HttpFilterType[];
+  readonly serviceCluster: string;
+  readonly serviceNode: string;
+  /** How long log lines may wait in memory. */
+  readonly fileFlushIntervalMs: number;
+  /** Posts to the main thread: outliers, failing health. */
+  readonly report: (report: ClusterReport) => void;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+}
+
+export class WorkerServer {
+  readonly #services: WorkerServices;
+  readonly #pools: ConnectionPools;
+  readonly #filterTypes: ReadonlyMap<string, HttpFilterType>;
+  readonly #files: AccessLogFiles;
+  readonly #listeners = new Map<string, ActiveListener>();
+  #managers: ConnectionManager[] = [];
+  #connectionIds = 0;
+
+  constructor(options: WorkerServerOptions) {
+    const clock = options.clock ?? systemClock;
+    const { lane, logger, workerIndex, concurrency } = options;
+    const timers = new Timers(clock);
+    const clusters = new ClusterManager({
+      lane,
+      clock,
+      logger,
+      workerIndex,
+      random: options.random ?? Math.random,
+      report: options.report,
+    });
+    const services = {
+      workerIndex,
+      concurrency,
+      serviceCluster: options.serviceCluster,
+      serviceNode: options.serviceNode,
+      lane,
+      timers,
+      logger,
+      clusters,
+      readBuffers: new ReadBuffers(),
+      dateLine: new DateLine(clock),
+      draining: false,
+    } as unknown as { -readonly [Key in keyof WorkerServices]: WorkerServices[Key] };
+    this.#pools = new ConnectionPools(services);
+    services.asyncClient = new AsyncClient(services, this.#pools);
+    clusters.listen(this.#pools);
+    this.#services = services;
+    this.#files = new AccessLogFiles({ lane, logger, flushIntervalMs: options.fileFlushIntervalMs });
+    this.#filterTypes = new Map(options.filterTypes.flatMap(type => type.configTypes.map(name => [name, type])));
+  }
+
+  /**
+   * Takes over a configuration; resolves with the addresses that are bound once all of them are.
+   * @throws DragomanError LISTENER_BIND, FILTER_TYPE and what compiling a filter throws.
+   */
+  async applySnapshot(snapshot: Snapshot): Promise<BoundListener[]> {
+    this.#services.clusters.applySnapshot(snapshot.clusters);
+    const replaced = this.#managers;
+    this.#managers = [];
+    const bound: BoundListener[] = [];
+    for (const config of snapshot.bootstrap.staticResources?.listeners ?? [])
+      bound.push(...(await this.#applyListener(config, snapshot)));
+    for (const manager of replaced) manager.close();
+    return bound;
+  }
+
+  async #applyListener(config: Listener, snapshot: Snapshot): Promise<BoundListener[]> {
+    const { lane, workerIndex } = this.#services;
+    const addresses = [config.address, ...config.additionalAddresses.map(extra => extra.address)].map(address =>
+      listenAddress(address, config.name),
+    );
+    const statAddress = (config.statPrefix || listenAddressText(addresses[0])).replaceAll(':', '_');
+    const listenerStatPrefix = `listener.${statAddress}.`;
+    const chain = config.filterChains[0] ?? config.defaultFilterChain;
+    if (chain === undefined)
+      throw new DragomanError('NO_FILTER_CHAIN', `error adding listener '${config.name}': no filter chains specified`);
+    const context: ChainContext = {
+      worker: this.#services,
+      pools: this.#pools,
+      filterTypes: this.#filterTypes,
+      attachments: snapshot.attachments,
+      accessLogs: { files: this.#files },
+      listenerStatPrefix,
+    };
+    const manager = compileFilterChain(chain, config, context);
+    this.#managers.push(manager);
+    const name = config.name || listenAddressText(addresses[0]);
+    const existing = this.#listeners.get(name);
+    if (existing !== undefined) {
+      existing.replaceManager(manager);
+      return [];
+    }
+    const stats = new ListenerStats(lane, listenerStatPrefix, workerIndex);
+    const listener = new ActiveListener(name, manager, stats, this.#services, () => ++this.#connectionIds);
+    this.#listeners.set(name, listener);
+    if (config.bindToPort === false) return [];
+    const bound: BoundListener[] = [];
+    for (const [index, address] of addresses.entries()) {
+      const key = `${name}/${index}`;
+      const port = address.port === 0 ? (snapshot.boundPorts[key] ?? 0) : address.port;
+      const boundPort = await listener.listen({ host: address.host, port });
+      bound.push({ key, listenerName: name, address: address.host, port: boundPort });
+    }
+    return bound;
+  }
+
+  applyClusterUpdate(update: ClusterUpdate): void {
+    this.#services.clusters.applyUpdate(update);
+  }
+
+  /** Stops accepting on all listeners; kept connections go on. */
+  stopListeners(): void {
+    for (const listener of this.#listeners.values()) listener.stopAccepting();
+  }
+
+  /** Stops accepting, lets what is in flight finish, closes the rest; resolves when no connection is left. */
+  async drain(): Promise<void> {
+    this.#services.draining = true;
+    this.stopListeners();
+    await Promise.all([...this.#listeners.values()].map(listener => listener.drain()));
+  }
+
+  /** Responses ask clients to close from now on (`/healthcheck/fail`, `/drain_listeners?graceful`), or no longer. */
+  setDraining(draining: boolean): void {
+    this.#services.draining = draining;
+  }
+
+  reopenLogs(): void {
+    this.#files.reopen();
+  }
+
+  /** Ends everything at once; logs are flushed. */
+  close(): void {
+    for (const listener of this.#listeners.values()) listener.destroy();
+    for (const manager of this.#managers) manager.close();
+    this.#services.asyncClient.cancelAll();
+    for (const cluster of this.#services.clusters)
+      for (const host of cluster.hosts)
+        for (const pool of (host.pool as ({ closeAll(): void } | null)[] | null) ?? []) pool?.closeAll();
+    this.#files.close();
+  }
+}

@@ -1,0 +1,25 @@
+// Everything the parts of one worker share, made once when the worker starts. No part keeps module-level state:
+// what belongs to the worker is found here.
+
+import type { Logger, Timers } from '@dragoman/base';
+import type { StatLane } from '@dragoman/shm';
+import type { ClusterManager } from '../cluster/cluster-manager.ts';
+import type { DateLine } from '../connection-manager/date-line.ts';
+import type { ReadBuffers } from '../socket/read-buffers.ts';
+import type { AsyncClient } from '../upstream/async-client.ts';
+
+export interface WorkerServices {
+  readonly workerIndex: number;
+  readonly concurrency: number;
+  readonly serviceCluster: string;
+  readonly serviceNode: string;
+  readonly lane: StatLane;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly clusters: ClusterManager;
+  readonly asyncClient: AsyncClient;
+  readonly readBuffers: ReadBuffers;
+  readonly dateLine: DateLine;
+  /** True from the start of a drain on: responses ask clients to close their connections. */
+  draining: boolean;
+}

@@ -1,0 +1,267 @@
+// Reads the responses of one upstream HTTP/1 connection out of the bytes as they come: head, body by its framing, end.
+// Says what it finds to a sink and never writes. Worker threads only.
+
+import type { Socket } from 'node:net';
+import {
+  BodyEnd,
+  ChunkedDecoder,
+  type ChunkedSink,
+  type HeaderMap,
+  parseResponse,
+  ResponseHead,
+  type ResponseHeaders,
+  type ResponseParserOptions,
+  responseParserOptions,
+} from '@dragoman/http';
+import type { ReadBuffers } from '../socket/read-buffers.ts';
+
+/** Hears what is in the bytes. After onResponseDone or onProtocolError of a message nothing more of it comes. */
+export interface ResponseSink {
+  onBytesRead(count: number): void;
+  /** The bytes of one read have been handed over. */
+  onReadDone(): void;
+  onInformational(headers: ResponseHeaders): void;
+  onHead(headers: ResponseHeaders, endStream: boolean): void;
+  /** `bytes` is borrowed. */
+  onBody(bytes: Buffer, endStream: boolean): void;
+  onTrailers(trailers: HeaderMap): void;
+  onResponseDone(): void;
+  onProtocolError(): void;
+  onUnexpectedBytes(): void;
+}
+
+const State = { Idle: 0, Head: 1, Length: 2, Chunked: 3, UntilClose: 4, Dead: 5 } as const;
+
+export class Http1ResponseReader implements ChunkedSink {
+  readonly #sink: ResponseSink;
+  readonly #buffers: ReadBuffers;
+  readonly #options: ResponseParserOptions;
+  readonly #chunks = new ChunkedDecoder();
+  #state: number = State.Idle;
+  #head: ResponseHead | null = null;
+  #requestMethod = '';
+  #left = 0;
+  /** The beginning of a head whose rest has not come. */
+  #partial: Buffer | null = null;
+  #private: Buffer | null = null;
+  #paused = false;
+  /** False when this connection must not carry another request. */
+  persistent = true;
+  /** The `onread` option of net.connect: bytes without the stream machinery. */
+  readonly onread: { buffer: () => Buffer; callback: (count: number, buffer: Uint8Array) => boolean };
+
+  constructor(sink: ResponseSink, buffers: ReadBuffers, maxHeadersCount: number) {
+    this.#sink = sink;
+    this.#buffers = buffers;
+    this.#options = responseParserOptions({ maxHeadersCount });
+    this.onread = { buffer: () => this.#nextBuffer(), callback: (count, buffer) => this.#onBytes(buffer as Buffer, count) };
+  }
+
+  /** A request goes out: the next bytes are its response. */
+  expectResponse(requestMethod: string): void {
+    this.#state = State.Head;
+    this.#requestMethod = requestMethod;
+  }
+
+  /** Some bytes of the response have come, and not all. */
+  get inMessage(): boolean {
+    return this.#state >= State.Length || this.#partial !== null;
+  }
+
+  /** The end of the connection is the end of the body. */
+  get endsWithConnection(): boolean {
+    return this.#state === State.UntilClose;
+  }
+
+  onConnectionEnd(): void {
+    this.#state = State.Dead;
+    this.persistent = false;
+    this.#sink.onBody(Buffer.alloc(0), true);
+    this.#sink.onReadDone();
+  }
+
+  pause(socket: Socket): void {
+    this.#paused = true;
+    socket.pause();
+  }
+
+  resume(socket: Socket): void {
+    this.#paused = false;
+    socket.resume();
+  }
+
+  release(): void {
+    this.#state = State.Dead;
+    this.#partial = null;
+    if (this.#private !== null && this.#buffers.active !== this.#private) this.#buffers.give(this.#private);
+    this.#private = null;
+  }
+
+  /** Bodies that span reads get memory of their own, so that it can stay lent to a slow client's socket. */
+  #nextBuffer(): Buffer {
+    if (this.#state < State.Length || this.#state === State.Dead) {
+      if (this.#private !== null) {
+        this.#buffers.give(this.#private);
+        this.#private = null;
+      }
+      return this.#buffers.shared;
+    }
+    this.#private ??= this.#buffers.take();
+    return this.#private;
+  }
+
+  #onBytes(buffer: Buffer, count: number): boolean {
+    if (this.#state === State.Dead) return true;
+    const buffers = this.#buffers;
+    this.#sink.onBytesRead(count);
+    const mine = buffer === this.#private;
+    if (mine) {
+      buffers.active = buffer;
+      buffers.lent = false;
+    }
+    this.#consume(buffer, 0, count);
+    this.#sink.onReadDone();
+    if (mine) {
+      // What a slow socket still holds must not be read over: that buffer is the garbage collector's now.
+      if (buffers.lent) this.#private = null;
+      buffers.active = null;
+      buffers.lent = false;
+    }
+    return !this.#paused;
+  }
+
+  #consume(buffer: Buffer, offset: number, end: number): void {
+    switch (this.#state) {
+      case State.Idle:
+        this.#sink.onUnexpectedBytes();
+        return;
+      case State.Head:
+        this.#consumeHead(buffer, offset, end);
+        return;
+      case State.Length:
+        this.#consumeLength(buffer, offset, end);
+        return;
+      case State.Chunked:
+        this.#consumeChunks(buffer, offset, end);
+        return;
+      case State.UntilClose:
+        this.#sink.onBody(buffer.subarray(offset, end), false);
+    }
+  }
+
+  #consumeHead(buffer: Buffer, offset: number, end: number): void {
+    if (this.#partial !== null) {
+      buffer = Buffer.concat([this.#partial, buffer.subarray(offset, end)]);
+      offset = 0;
+      end = buffer.length;
+      if (!mayEndHead(buffer, this.#partial.length) && end <= this.#options.maxHeadersBytes) {
+        this.#partial = buffer;
+        return;
+      }
+      this.#partial = null;
+    }
+    for (;;) {
+      const head = this.#takeHead();
+      const consumed = parseResponse(head, buffer, offset, end, this.#options);
+      if (consumed < 0 || (consumed === 0 && end - offset > this.#options.maxHeadersBytes)) {
+        this.#protocolError();
+        return;
+      }
+      if (consumed === 0) {
+        this.#partial = Buffer.from(buffer.subarray(offset, end));
+        return;
+      }
+      offset += consumed;
+      if (head.headers.status === 101) {
+        this.#protocolError();
+        return;
+      }
+      if (!head.interim) {
+        this.#begin(head, buffer, offset, end);
+        return;
+      }
+      this.#sink.onInformational(head.headers);
+      if (offset === end || this.#state !== State.Head) return;
+    }
+  }
+
+  #takeHead(): ResponseHead {
+    this.#head ??= new ResponseHead();
+    return this.#head;
+  }
+
+  #begin(head: ResponseHead, buffer: Buffer, offset: number, end: number): void {
+    const { headers } = head;
+    this.persistent = head.persistent;
+    this.#head = null;
+    const length = head.bodyEnd(this.#requestMethod);
+    if (length === 0) {
+      if (offset < end) {
+        this.#protocolError();
+        return;
+      }
+      this.#state = State.Idle;
+      this.#sink.onHead(headers, true);
+      this.#sink.onResponseDone();
+      return;
+    }
+    if (length === BodyEnd.CHUNKED) {
+      this.#chunks.reset();
+      this.#state = State.Chunked;
+    } else if (length > 0) {
+      this.#left = length;
+      this.#state = State.Length;
+    } else {
+      this.persistent = false;
+      this.#state = State.UntilClose;
+    }
+    this.#sink.onHead(headers, false);
+    if (offset < end) this.#consume(buffer, offset, end);
+  }
+
+  #consumeLength(buffer: Buffer, offset: number, end: number): void {
+    const available = end - offset;
+    if (available < this.#left) {
+      this.#left -= available;
+      this.#sink.onBody(buffer.subarray(offset, end), false);
+      return;
+    }
+    const bodyEnd = offset + this.#left;
+    if (bodyEnd < end) this.persistent = false;
+    this.#left = 0;
+    this.#state = State.Idle;
+    this.#sink.onBody(buffer.subarray(offset, bodyEnd), true);
+    this.#sink.onResponseDone();
+  }
+
+  #consumeChunks(buffer: Buffer, offset: number, end: number): void {
+    const consumed = this.#chunks.feed(buffer, offset, end, this);
+    if (this.#state === State.Dead) return;
+    if (consumed < 0) {
+      this.#protocolError();
+      return;
+    }
+    if (!this.#chunks.done) return;
+    if (consumed < end) this.persistent = false;
+    this.#state = State.Idle;
+    const { trailers } = this.#chunks;
+    if (trailers !== null) this.#sink.onTrailers(trailers);
+    else this.#sink.onBody(Buffer.alloc(0), true);
+    this.#sink.onResponseDone();
+  }
+
+  onChunkData(buffer: Buffer, start: number, end: number): void {
+    if (this.#state !== State.Dead) this.#sink.onBody(buffer.subarray(start, end), false);
+  }
+
+  #protocolError(): void {
+    this.#state = State.Dead;
+    this.persistent = false;
+    this.#sink.onProtocolError();
+  }
+}
+
+/** True when the bytes from shortly before `from` on contain the empty line that ends a head. */
+function mayEndHead(buffer: Buffer, from: number): boolean {
+  return buffer.indexOf('\r\n\r\n', Math.max(0, from - 3), 'latin1') >= 0;
+}
