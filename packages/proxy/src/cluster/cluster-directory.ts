@@ -6,8 +6,11 @@ import type { Cluster as ClusterConfig, ClusterLoadAssignment } from '@dragoman/
 import { releaseBreakerRow, type Thresholds } from './circuit-breakers.ts';
 import type { ClusterReport, ClusterSnapshot } from './cluster-update.ts';
 import { DirectoryCluster, type DirectoryContext } from './directory-cluster.ts';
+import { HealthChecker } from './health-check/health-checker.ts';
 import { hostStatPrefix } from './host.ts';
 import type { Locality } from './host-spec.ts';
+import { OutlierDetector } from './outlier/outlier-detector.ts';
+import { compileOutlierSettings } from './outlier/outlier-settings.ts';
 
 /** A host as /clusters shows it. Its counters are statistics under `statPrefix`, summed over the workers. */
 export interface HostView {
@@ -98,6 +101,7 @@ export class ClusterDirectory {
     const cluster = new DirectoryCluster(config, ++this.#version, addedViaApi, this.#context);
     this.#warming.get(config.name)?.close();
     this.#warming.set(config.name, cluster);
+    attachWatchers(cluster, this.#context);
     cluster.start();
     if (this.#serving) void cluster.warm.then(() => this.#activate(cluster));
     else this.#activate(cluster);
@@ -166,7 +170,13 @@ export class ClusterDirectory {
   }
 
   /** A worker's report. */
-  onReport(_report: ClusterReport): void {}
+  onReport(report: ClusterReport): void {
+    const cluster = this.#active.get(report.cluster);
+    const host = cluster?.hostByKey(report.host);
+    if (cluster === undefined || host === undefined) return;
+    if (report.kind === 'outlier') cluster.outlierDetector?.onReport(host, report.reason);
+    else cluster.healthChecker?.onImmediateFailure(host);
+  }
 
   /** Forgets what a worker that has ended had in use. */
   releaseWorker(workerIndex: number): void {
@@ -203,6 +213,22 @@ export class ClusterDirectory {
   }
 }
 
+function attachWatchers(cluster: DirectoryCluster, context: DirectoryContext): void {
+  const { healthChecks, outlierDetection } = cluster.config;
+  if (outlierDetection !== undefined) {
+    const detector = new OutlierDetector(cluster, compileOutlierSettings(outlierDetection), context);
+    cluster.outlierDetector = detector;
+    cluster.watch(detector, false);
+  }
+  // Envoy takes one health check per cluster, and configuration with more is refused.
+  const check = healthChecks[0];
+  if (check === undefined) return;
+  cluster.healthChecker = new HealthChecker(cluster, check, context, host =>
+    cluster.outlierDetector?.onHealthCheckPassed(host),
+  );
+  cluster.watch(cluster.healthChecker, true);
+}
+
 function edsServiceName(config: ClusterConfig): string {
   return config.edsClusterConfig?.serviceName || config.name;
 }
@@ -216,15 +242,7 @@ function viewOf(cluster: DirectoryCluster): ClusterView {
     edsServiceName: cluster.kind === 'eds' ? (config.edsClusterConfig?.serviceName ?? '') : '',
     config,
     thresholds: cluster.breakers.map(breaker => breaker.thresholds),
-    outlier:
-      config.outlierDetection === undefined
-        ? null
-        : {
-            successRateAverage: -1,
-            successRateEjectionThreshold: -1,
-            localOriginSuccessRateAverage: -1,
-            localOriginSuccessRateEjectionThreshold: -1,
-          },
+    outlier: outlierView(cluster.outlierDetector),
     hosts: cluster.hosts.map(host => ({
       addressText: host.addressText,
       address: host.address,
@@ -240,5 +258,15 @@ function viewOf(cluster: DirectoryCluster): ClusterView {
       localOriginSuccessRate: host.localOriginSuccessRate,
       statPrefix: hostStatPrefix(cluster.name, host.addressText),
     })),
+  };
+}
+
+function outlierView(detector: OutlierDetector | null): OutlierView | null {
+  if (detector === null) return null;
+  return {
+    successRateAverage: detector.external.average,
+    successRateEjectionThreshold: detector.external.ejectionThreshold,
+    localOriginSuccessRateAverage: detector.localOrigin.average,
+    localOriginSuccessRateEjectionThreshold: detector.localOrigin.ejectionThreshold,
   };
 }

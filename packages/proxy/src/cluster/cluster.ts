@@ -12,6 +12,8 @@ import { type HostSet, hostSets } from './host-set.ts';
 import type { HostSpec } from './host-spec.ts';
 import { createLoadBalancer } from './load-balancer/factory.ts';
 import type { LbContext, LoadBalancer } from './load-balancer/load-balancer.ts';
+import { OutlierMonitor } from './outlier/outlier-monitor.ts';
+import { compileOutlierSettings, type OutlierSettings } from './outlier/outlier-settings.ts';
 import { compileProtocolOptions, type ProtocolOptions } from './protocol-options.ts';
 import { ResponseStats } from './response-stats.ts';
 
@@ -37,6 +39,7 @@ export class Cluster {
   hostSets: readonly HostSet[] = [];
   readonly #byKey = new Map<string, Host>();
   readonly #context: WorkerContext;
+  readonly #outlierSettings: OutlierSettings | null;
 
   constructor(snapshot: ClusterSnapshot, context: WorkerContext) {
     const { config } = snapshot;
@@ -50,6 +53,8 @@ export class Cluster {
     this.transportSocket = config.transportSocket;
     this.lane = context.lane;
     this.#context = context;
+    this.#outlierSettings =
+      config.outlierDetection === undefined ? null : compileOutlierSettings(config.outlierDetection);
     const prefix = `cluster.${this.statName}.`;
     this.stats = new ClusterStats(context.lane, prefix);
     this.responses = new ResponseStats(context.lane, prefix);
@@ -88,6 +93,7 @@ export class Cluster {
       let host = this.#byKey.get(spec.key);
       if (host === undefined) {
         host = new Host(this.name, spec, this.lane, nowMs);
+        host.outlier = this.#outlierMonitor(spec);
         this.#byKey.set(spec.key, host);
       } else host.update(spec, nowMs);
       kept.add(spec.key);
@@ -120,9 +126,23 @@ export class Cluster {
     return worse;
   }
 
+  /** A response of the host carried x-envoy-immediate-health-check-fail: it is failed until its next check. */
+  reportImmediateHealthCheckFail(host: Host): void {
+    if (this.config.healthChecks.length === 0) return;
+    this.#context.report({ kind: 'immediate-health-check-fail', cluster: this.name, host: host.key });
+  }
+
   /** The host of this key (see HostSpec), if the cluster has it. */
   hostByKey(key: string): Host | undefined {
     return this.#byKey.get(key);
+  }
+
+  #outlierMonitor(spec: HostSpec): OutlierMonitor | null {
+    if (this.#outlierSettings === null || spec.outlierCounts === undefined) return null;
+    const { workerIndex, report } = this.#context;
+    return new OutlierMonitor(spec.outlierCounts, workerIndex, this.#outlierSettings, reason =>
+      report({ kind: 'outlier', cluster: this.name, host: spec.key, reason }),
+    );
   }
 
   #rebuild(): void {

@@ -2,7 +2,7 @@
 // what is held against each, and what the workers must hear of it. Health checks and outlier detection change
 // flags through here; nothing here carries traffic.
 
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { Clock, Logger } from '@dragoman/base';
 import type { Cluster as ClusterConfig, ClusterLoadAssignment } from '@dragoman/config';
 import type { StatLane } from '@dragoman/shm';
@@ -12,9 +12,11 @@ import type { ClusterSnapshot, ClusterUpdate } from './cluster-update.ts';
 import { DirectoryHost } from './directory-host.ts';
 import { compileDnsSettings, DnsName } from './dns-discovery.ts';
 import type { DnsAnswer, DnsResolver } from './dns-resolver.ts';
+import type { HealthChecker } from './health-check/health-checker.ts';
 import { HealthFlag, HostHealth, healthOf, isExcluded } from './host-health.ts';
 import { addressText, type EndpointSpec, endpointSpecs, HostKeys } from './host-spec.ts';
 import { MembershipStats } from './membership-stats.ts';
+import type { OutlierDetector } from './outlier/outlier-detector.ts';
 
 /** Where a cluster's endpoints come from. */
 export type DiscoveryKind = 'static' | 'strict_dns' | 'logical_dns' | 'eds' | 'original_dst';
@@ -31,11 +33,18 @@ export interface DirectoryContext {
   readonly resolverFor: (config: ClusterConfig) => DnsResolver;
   /** Posts to every worker. */
   readonly post: (update: ClusterUpdate) => void;
+  /** Sum of a statistic over all threads; undefined when nobody has it. */
+  readonly statValue: (name: string) => number | undefined;
+  /** Connections for health checks with the cluster's transport socket; without it they are plaintext. */
+  readonly dial?: (cluster: DirectoryCluster, address: string, port: number, pipePath: string) => Socket;
 }
 
 /** Follows the hosts of a cluster: health checks, outlier detection. */
 export interface HostWatcher {
+  /** Runs before workers hear of the hosts; may set flags. */
   onHosts(added: readonly DirectoryHost[], removed: readonly DirectoryHost[]): void;
+  /** Ends when the follower has had its say on the hosts there are. */
+  warm(): Promise<void>;
   close(): void;
 }
 
@@ -73,6 +82,8 @@ export class DirectoryCluster {
   readonly breakerMemory: SharedArrayBuffer;
   /** Ends when the cluster knows its hosts for the first time (or knows that it cannot know them). */
   readonly warm: Promise<void>;
+  healthChecker: HealthChecker | null = null;
+  outlierDetector: OutlierDetector | null = null;
   readonly #context: DirectoryContext;
   readonly #watchers: HostWatcher[] = [];
   #endpoints: EndpointSpec[] = [];
@@ -149,7 +160,6 @@ export class DirectoryCluster {
   /** A management server's answer for an EDS cluster; undefined when it has none and the wait is over. */
   setAssignment(assignment: ClusterLoadAssignment | undefined): void {
     this.#setEndpoints(endpointSpecs(assignment));
-    this.#resolveWarm();
   }
 
   /** Changes health flags of hosts; workers hear of those that really changed. */
@@ -187,8 +197,9 @@ export class DirectoryCluster {
       this.#addresses[index] === null ? this.#resolve(endpoint, index) : null,
     );
     this.#rebuild();
-    if (this.kind === 'eds') return;
-    void Promise.all(first).then(this.#resolveWarm);
+    void Promise.all(first)
+      .then(() => Promise.all(this.#watchers.map(watcher => watcher.warm())))
+      .then(this.#resolveWarm);
   }
 
   #resolve(endpoint: EndpointSpec, index: number): Promise<void> {

@@ -5,6 +5,7 @@ import type { Metadata } from '@dragoman/config';
 import type { StatLane } from '@dragoman/shm';
 import { type HostHealth, healthOf } from './host-health.ts';
 import { addressText, type HostSpec, isCanary, type Locality } from './host-spec.ts';
+import type { OutlierMonitor } from './outlier/outlier-monitor.ts';
 
 /** Statistics of one host on one worker, for the admin's /clusters; slots of the worker's lane. */
 export class HostStats {
@@ -64,6 +65,8 @@ export class Host {
   /** When the host joined or became healthy (monotonic ms), for slow start. */
   rampStartMs: number;
   stats: HostStats;
+  /** Takes results for outlier detection; null in clusters without. */
+  outlier: OutlierMonitor | null = null;
   /** The connection pool's place; null until the first request. */
   pool: unknown = null;
 

@@ -3,7 +3,7 @@
 
 import { type Clock, type Logger, silentLogger } from '@dragoman/base';
 import type { Cluster as ClusterConfig, LbEndpoint } from '@dragoman/config';
-import type { StatLane } from '@dragoman/shm';
+import { StatLane, StatTable } from '@dragoman/shm';
 import { createBreakerMemory } from './circuit-breakers.ts';
 import type { ClusterReport, ClusterSnapshot, ClusterUpdate, WorkerContext } from './cluster-update.ts';
 import type { DirectoryContext } from './directory-cluster.ts';
@@ -50,70 +50,27 @@ export class StoppedClock implements Clock {
   }
 }
 
-/** Counts like a StatLane, without memory to share; values are read back by name. */
+/** A small lane and a table to read it by name. */
 export class NamedLane {
-  readonly names: string[] = [];
-  readonly values: number[] = [];
-  readonly used = new Set<number>();
-  #byName = new Map<string, number>();
+  readonly lane: StatLane;
+  readonly #table = new StatTable();
 
-  #define(name: string): number {
-    let index = this.#byName.get(name);
-    if (index === undefined) {
-      index = this.names.push(name) - 1;
-      this.values.push(0);
-      this.#byName.set(name, index);
-    }
-    return index;
+  constructor() {
+    const memory = StatLane.create({ slotCapacity: 1 << 14, logBytes: 1 << 16 });
+    this.lane = new StatLane(memory);
+    this.#table.addLane(memory);
   }
 
-  counter(name: string): number {
-    return this.#define(name);
-  }
-
-  gauge(name: string): number {
-    return this.#define(name);
-  }
-
-  histogram(name: string): number {
-    return this.#define(name);
-  }
-
-  inc(index: number): void {
-    this.add(index, 1);
-  }
-
-  add(index: number, amount: number): void {
-    this.used.add(index);
-    this.values[index]! += amount;
-  }
-
-  gaugeInc(index: number): void {
-    this.add(index, 1);
-  }
-
-  gaugeDec(index: number): void {
-    this.add(index, -1);
-  }
-
-  gaugeSet(index: number, value: number): void {
-    this.used.add(index);
-    this.values[index] = value;
-  }
-
-  record(index: number): void {
-    this.add(index, 1);
-  }
-
-  /** The value of a name, or undefined when nobody has defined it. */
+  /** The value of a counter or gauge, or undefined when nobody has defined it. */
   value(name: string): number | undefined {
-    const index = this.#byName.get(name);
-    return index === undefined ? undefined : this.values[index];
+    this.#table.refresh();
+    return this.#table.value(name);
   }
 
-  /** Seen as the lane that production code takes. */
-  get lane(): StatLane {
-    return this as unknown as StatLane;
+  /** Names of all counters, gauges and histograms. */
+  names(): string[] {
+    const { counters, gauges, histograms } = this.#table.snapshot();
+    return [...counters.keys(), ...gauges.keys(), ...histograms.keys()];
   }
 }
 
@@ -246,6 +203,7 @@ export function directoryFixture(settings: { ttlMs?: number; concurrency?: numbe
     concurrency: settings.concurrency ?? 1,
     resolverFor: () => resolver,
     post: update => posted.push(update),
+    statValue: name => lane.value(name),
   };
   return { context, clock, lane, answers, posted, log };
 }

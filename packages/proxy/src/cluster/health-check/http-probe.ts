@@ -1,0 +1,117 @@
+// HTTP/1.1 health checks. Node's own client serves: probes are few, and nothing of them is on the path of traffic.
+
+import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
+import type { HealthCheck_HttpHealthCheck as HttpConfig, TypeInt64Range } from '@dragoman/config';
+import { containsInOrder, payloadBytes } from './payload.ts';
+import { type Probe, ProbeOutcome, type ProbeTarget } from './probe.ts';
+
+/** What an HTTP check asks and what it takes for an answer, whichever version of HTTP carries it. */
+export interface HttpCheck {
+  readonly method: string;
+  readonly path: string;
+  readonly authority: string;
+  /** Lower-case names with values, host not among them. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly send: Buffer;
+  readonly receive: readonly Buffer[];
+  readonly responseBufferBytes: number;
+  readonly expected: readonly TypeInt64Range[];
+  readonly retriable: readonly TypeInt64Range[];
+}
+
+export function compileHttpCheck(config: HttpConfig, target: ProbeTarget): HttpCheck {
+  const headers: [string, string][] = [['user-agent', 'Envoy/HC']];
+  for (const { header, appendAction } of config.requestHeadersToAdd) {
+    if (header === undefined) continue;
+    const name = header.key.toLowerCase();
+    const index = headers.findIndex(([known]) => known === name);
+    if (index >= 0 && appendAction === 'ADD_IF_ABSENT') continue;
+    if (index >= 0 && appendAction.startsWith('OVERWRITE')) headers.splice(index, 1);
+    headers.push([name, header.value]);
+  }
+  const removed = new Set(config.requestHeadersToRemove.map(name => name.toLowerCase()));
+  return {
+    method: config.method === 'METHOD_UNSPECIFIED' ? 'GET' : config.method,
+    path: config.path,
+    authority: config.host || target.authority,
+    headers: headers.filter(([name]) => !removed.has(name)),
+    send: payloadBytes(config.send),
+    receive: config.receive.map(payloadBytes),
+    responseBufferBytes: config.responseBufferSize ?? 1024,
+    expected: config.expectedStatuses.length > 0 ? config.expectedStatuses : [{ start: 200, end: 201 }],
+    retriable: config.retriableStatuses,
+  };
+}
+
+const within = (ranges: readonly TypeInt64Range[], status: number) =>
+  ranges.some(range => status >= range.start && status < range.end);
+
+/** Judges a whole answer. */
+export function judgeAnswer(check: HttpCheck, status: number, degraded: boolean, body: Buffer): ProbeOutcome {
+  if (!within(check.expected, status))
+    return within(check.retriable, status) ? ProbeOutcome.RETRIABLE_FAILURE : ProbeOutcome.FAILURE;
+  if (check.receive.length > 0 && !containsInOrder(body, check.receive)) return ProbeOutcome.FAILURE;
+  return degraded ? ProbeOutcome.DEGRADED : ProbeOutcome.SUCCESS;
+}
+
+export class HttpProbe implements Probe {
+  readonly #check: HttpCheck;
+  readonly #agent: Agent;
+  #request: ClientRequest | null = null;
+
+  constructor(check: HttpCheck, target: ProbeTarget, reuseConnection: boolean) {
+    this.#check = check;
+    this.#agent = new Agent({ keepAlive: reuseConnection, maxSockets: 1 });
+    this.#agent.createConnection = () => target.connect();
+  }
+
+  start(onOutcome: (outcome: ProbeOutcome) => void): void {
+    const check = this.#check;
+    const headers = ['host', check.authority, ...check.headers.flat()];
+    if (check.send.length > 0) headers.push('content-length', String(check.send.length));
+    const question = request({
+      agent: this.#agent,
+      method: check.method,
+      path: check.path,
+      headers,
+      setDefaultHeaders: false,
+    });
+    this.#request = question;
+    // A connection persists without being told to, and Envoy does not tell.
+    question.removeHeader('connection');
+    const end = (outcome: ProbeOutcome) => {
+      if (this.#request !== question) return;
+      this.#request = null;
+      onOutcome(outcome);
+    };
+    question.on('error', () => end(ProbeOutcome.NETWORK_FAILURE));
+    question.on('response', response => this.#readAnswer(response, end));
+    question.end(check.send.length > 0 ? check.send : undefined);
+  }
+
+  cancel(): void {
+    const question = this.#request;
+    this.#request = null;
+    question?.destroy();
+  }
+
+  close(): void {
+    this.cancel();
+    this.#agent.destroy();
+  }
+
+  #readAnswer(response: IncomingMessage, end: (outcome: ProbeOutcome) => void): void {
+    const chunks: Buffer[] = [];
+    let left = this.#check.responseBufferBytes;
+    response.on('data', (chunk: Buffer) => {
+      if (left <= 0) return;
+      chunks.push(chunk.subarray(0, left));
+      left -= chunk.length;
+    });
+    response.on('error', () => end(ProbeOutcome.NETWORK_FAILURE));
+    response.on('end', () => {
+      const degraded = response.headers['x-envoy-degraded'] !== undefined;
+      end(judgeAnswer(this.#check, response.statusCode ?? 0, degraded, Buffer.concat(chunks)));
+    });
+  }
+}
