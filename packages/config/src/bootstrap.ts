@@ -74,6 +74,13 @@ function placed(problem: Problem, sources: readonly Source[], file: string): Con
   return configErrorAt(problem, place.file === '' ? { ...place, file } : place);
 }
 
+/** In the order in which they stand in the texts. */
+function sortByPlace(list: ConfigError[], texts: readonly ConfigText[]): void {
+  const order = new Map(texts.map(({ file }, i) => [file, i]));
+  const rank = ({ file }: ConfigError): number => order.get(file) ?? -1;
+  list.sort((a, b) => rank(a) - rank(b) || a.line - b.line || a.column - b.column);
+}
+
 /** Loads a bootstrap configuration. Never throws for what the texts say. */
 export function loadBootstrap(input: BootstrapInput, options: LoadOptions = {}): LoadResult {
   const result: LoadResult = {
@@ -119,6 +126,7 @@ export function loadBootstrap(input: BootstrapInput, options: LoadOptions = {}):
   checkBootstrap(merged as unknown as Bootstrap, options, problems);
   problems.list.splice(0, decoding.list.length);
   report(problems, sources, sources[0]!.file);
+  for (const list of [result.errors, result.warnings]) sortByPlace(list, texts);
   if (result.errors.length === 0) result.bootstrap = merged as unknown as Bootstrap;
   return result;
 }

@@ -9,7 +9,7 @@ import {
   type MessageSchema,
   messageSchema,
 } from '../schema/descriptor.ts';
-import type { Json, JsonObject } from '../text/source.ts';
+import { defineOwn, type Json, type JsonObject } from '../text/source.ts';
 import { decodeDuration, decodeEnum, decodeScalar, decodeTimestamp, Refusal, show } from './scalars.ts';
 import { suggestion } from './suggestion.ts';
 import { isTypedStruct, isWellKnown, wrappedKind } from './well-known.ts';
@@ -175,9 +175,9 @@ export class JsonDecoder {
       if (item === null && field.typeName !== 'google.protobuf.Value')
         this.#refuse(new Refusal('null in a map', 'a value'));
       const value = this.#single(field, item);
-      if (value !== undefined) map[key] = value;
+      if (value !== undefined) defineOwn(map, key, value);
       else if (isObject(item) && field.typeName === 'google.protobuf.Any')
-        map[key] = { typeUrl: '', typeName: '', value: {} };
+        defineOwn(map, key, { typeUrl: '', typeName: '', value: {} });
       this.#path.pop();
     }
     return map;

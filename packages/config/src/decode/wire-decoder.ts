@@ -11,7 +11,7 @@ import {
   findMessage,
   messageSchema,
 } from '../schema/descriptor.ts';
-import type { Json, JsonObject } from '../text/source.ts';
+import { defineOwn, type Json, type JsonObject } from '../text/source.ts';
 import { type Decoded, type DecodedAny, emptyMessage, JsonDecoder, typeNameOf } from './json-decoder.ts';
 import { isTypedStruct, isWellKnown, wrappedKind } from './well-known.ts';
 
@@ -89,7 +89,7 @@ export class WireDecoder {
       else if (tag >>> 3 === 2) value = this.#single(field, reader);
       else reader.skipType(tag & 7);
     }
-    map[key] = value;
+    defineOwn(map, key, value);
   }
 
   #empty(typeName: string): unknown {
@@ -210,7 +210,7 @@ export class WireDecoder {
         else return false;
         return true;
       });
-      struct[key] = value;
+      defineOwn(struct, key, value);
       return true;
     });
     return struct;

@@ -9,10 +9,12 @@ import type { Json, JsonObject } from '../text/source.ts';
 
 /** `15s`, `0.250s`: 0, 3, 6 or 9 fraction digits, as protobuf prints them. */
 export function durationText(ms: number): string {
-  const nanos = Math.round(Math.abs(ms) * 1e6);
-  const fraction = Math.round(nanos % 1e9);
-  const seconds = Math.floor(nanos / 1e9);
-  const sign = ms < 0 && nanos > 0 ? '-' : '';
+  const size = Math.abs(ms);
+  let seconds = Math.floor(size / 1000);
+  // Seconds first: milliseconds times 1e6 would not fit a double's 53 bits.
+  let fraction = Math.round((size - seconds * 1000) * 1e6);
+  if (fraction === 1e9) [seconds, fraction] = [seconds + 1, 0];
+  const sign = ms < 0 && seconds + fraction > 0 ? '-' : '';
   if (fraction === 0) return `${sign}${seconds}s`;
   const digits = String(fraction).padStart(9, '0');
   return `${sign}${seconds}.${digits.replace(/(?:000){1,2}$/, '')}s`;

@@ -10,7 +10,8 @@ import { listenerSupport } from './listener.ts';
 import { routeSupport } from './route.ts';
 import { Support, type SupportDeclaration } from './support.ts';
 
-const BUILT_IN: readonly SupportDeclaration[] = [
+/** All tables; exported for the test that holds them against the schema. */
+export const BUILT_IN: readonly SupportDeclaration[] = [
   coreSupport,
   bootstrapSupport,
   listenerSupport,

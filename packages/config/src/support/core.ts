@@ -7,15 +7,7 @@ const MATCHER = 'envoy.type.matcher.v3';
 
 export const coreSupport: SupportDeclaration = {
   fields: {
-    [`${CORE}.Node`]: [
-      'id',
-      'cluster',
-      'metadata',
-      'locality',
-      'user_agent_name',
-      'client_features',
-      'dynamic_parameters',
-    ],
+    [`${CORE}.Node`]: ['id', 'cluster', 'metadata', 'locality', 'user_agent_name', 'client_features'],
     [`${CORE}.Locality`]: '*',
     [`${CORE}.Metadata`]: ['filter_metadata'],
     [`${CORE}.Address`]: ['socket_address', 'pipe'],
@@ -93,6 +85,7 @@ export const coreSupport: SupportDeclaration = {
       user_agent_version: 'the proxy reports its own version',
       user_agent_build_version: 'the proxy reports its own version',
       extensions: 'the proxy reports its own extensions',
+      dynamic_parameters: 'used only in xdstp names',
       listening_addresses: 'deprecated and unused by Envoy',
     },
     [`${CORE}.Http1ProtocolOptions`]: {

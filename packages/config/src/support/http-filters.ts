@@ -55,7 +55,7 @@ export const httpFilterSupport: SupportDeclaration = {
     [`${WASM}.ReloadConfig`]: '*',
     [`${HTTP}.header_mutation.v3.HeaderMutation`]: '*',
     [`${HTTP}.header_mutation.v3.HeaderMutationPerRoute`]: '*',
-    [`${HTTP}.header_mutation.v3.Mutations`]: '*',
+    [`${HTTP}.header_mutation.v3.Mutations`]: ['request_mutations', 'response_mutations'],
     [`${MUTATIONS}.HeaderMutation`]: ['remove', 'append', 'remove_on_match'],
     [`${MUTATIONS}.HeaderMutation.RemoveOnMatch`]: '*',
     [`${HTTP}.fault.v3.HTTPFault`]: [

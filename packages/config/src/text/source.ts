@@ -8,6 +8,12 @@ import { camelCase } from '../schema/descriptor.ts';
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
 
+/** Sets a key, even one called `__proto__`, as an own property. */
+export function defineOwn(object: Record<string, unknown>, key: string, value: unknown): void {
+  if (key !== '__proto__') object[key] = value;
+  else Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
+}
+
 /** A parsed node that can be walked down for positions. */
 export interface SourceNode {
   /** Where the value (for a map's child: its key) starts. */

@@ -16,7 +16,7 @@ import {
   type YAMLMap,
 } from 'yaml';
 import type { Position, Problems } from '../errors.ts';
-import type { Json, JsonObject, Source, SourceNode } from './source.ts';
+import { defineOwn, type Json, type JsonObject, type Source, type SourceNode } from './source.ts';
 
 const TRUE = /^(?:y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON)$/;
 const FALSE = /^(?:n|N|no|No|NO|false|False|FALSE|off|Off|OFF)$/;
@@ -120,7 +120,7 @@ class YamlReader {
     const result: JsonObject = {};
     for (const pair of map.items) {
       if (isIgnored(pair)) this.read(pair.value as Node | null);
-      else define(result, this.keyText(pair.key), this.read(pair.value as Node | null));
+      else defineOwn(result, this.keyText(pair.key), this.read(pair.value as Node | null));
     }
     return result;
   }
@@ -129,12 +129,6 @@ class YamlReader {
     if (scalar.type === 'PLAIN' && scalar.tag !== '!') return plainScalar(scalar.source ?? '');
     return String(scalar.value ?? '');
   }
-}
-
-/** Sets a key, even one called `__proto__`, as an own property. */
-function define(object: JsonObject, key: string, value: Json): void {
-  if (key !== '__proto__') object[key] = value;
-  else Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
 function parseFirst(text: string, lines: LineCounter): Document.Parsed | undefined {

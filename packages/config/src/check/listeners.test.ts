@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { errorsOf, ROUTER } from '../../fixtures/sample.ts';
+
+const router = { name: 'r', typed_config: { '@type': ROUTER } };
+const fault = {
+  name: 'f',
+  typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault' },
+};
+
+test('addresses are IP literals', () => {
+  assert.deepEqual(
+    errorsOf(({ listener }) => {
+      listener.address.socket_address.address = 'localhost';
+    }),
+    ['static_resources.listeners[0].address.socket_address.address: malformed IP address: localhost'],
+  );
+  for (const address of ['0.0.0.0', '::', '::1']) {
+    assert.deepEqual(
+      errorsOf(({ listener }) => {
+        listener.address.socket_address.address = address;
+      }),
+      [],
+    );
+  }
+  assert.deepEqual(
+    errorsOf((_, whole) => {
+      whole.admin = { address: { socket_address: { address: 'x', port_value: 0 } } };
+    }),
+    ['admin.address.socket_address.address: malformed IP address: x'],
+  );
+});
+
+test('two listeners need two addresses, unless the port is chosen by the system', () => {
+  const second = (port: number) =>
+    errorsOf(({ listener }, whole) => {
+      listener.address.socket_address.port_value = port;
+      whole.static_resources.listeners.push({ ...listener, name: 'second' });
+    });
+  assert.match(second(10000)[0]!, /'second' has duplicate address '127\.0\.0\.1:10000'/);
+  assert.deepEqual(second(0), []);
+});
+
+test('a listener has filter chains of different matches', () => {
+  assert.match(
+    errorsOf(({ listener }) => {
+      listener.filter_chains = [];
+    })[0]!,
+    /error adding listener '127\.0\.0\.1:10000': no filter chains specified$/,
+  );
+  const twice = (first: object | undefined, second: object | undefined) =>
+    errorsOf(({ listener }) => {
+      const [chain] = listener.filter_chains;
+      listener.filter_chains = [
+        { ...chain, filter_chain_match: first },
+        { ...chain, name: 'two', filter_chain_match: second },
+      ];
+    });
+  assert.match(
+    twice(undefined, undefined)[0]!,
+    /filter chain 'two' has the same matching rules defined as ''$/,
+  );
+  assert.match(twice(undefined, {})[0]!, /same matching rules/);
+  assert.match(twice({ server_names: ['a'] }, { server_names: ['a'] })[0]!, /same matching rules/);
+  assert.deepEqual(twice({ server_names: ['a'] }, { server_names: ['b'] }), []);
+});
+
+test('the router is the last HTTP filter, and the last HTTP filter is a router', () => {
+  const filters = (...list: object[]) =>
+    errorsOf(({ manager }) => {
+      manager.http_filters = list;
+    });
+  assert.deepEqual(filters(fault, router), []);
+  assert.deepEqual(filters(), []);
+  assert.match(
+    filters(router, router)[0]!,
+    /http_filters\[0\]: Error: terminal filter named r of type envoy\.filters\.http\.router must be the last filter in a http filter chain\.$/,
+  );
+  assert.match(
+    filters(fault)[0]!,
+    /Error: non-terminal filter named f of type envoy\.filters\.http\.fault is the last filter in a http filter chain\.$/,
+  );
+});
+
+test('the connection manager is the last network filter', () => {
+  const errors = errorsOf(({ listener }) => {
+    const [chain] = listener.filter_chains;
+    chain.filters = [chain.filters[0], chain.filters[0]];
+  });
+  assert.match(
+    errors[0]!,
+    /filters\[0\]: Error: terminal filter named envoy\.filters\.network\.http_connection_manager .* in a network filter chain\.$/,
+  );
+});
