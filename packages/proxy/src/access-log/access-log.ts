@@ -6,7 +6,7 @@ import type { FormatInput } from '../format/format-input.ts';
 import { compileFormat } from '../format/formatter.ts';
 import { JsonFormatter } from '../format/json-formatter.ts';
 import { compileSubstitutionFormat, type TextFormatter } from '../format/substitution-format.ts';
-import type { Runtime } from '../route/runtime-fraction.ts';
+import { emptyRuntime, type Runtime } from '../route/runtime-fraction.ts';
 import { type AccessLogFilter, compileAccessLogFilter } from './access-log-filter.ts';
 import type { LogFile, LogFiles } from './log-file.ts';
 
@@ -29,7 +29,8 @@ export type AccessLogExtension = (config: Any, filter: AccessLogFilter | null) =
 
 export interface AccessLogContext {
   readonly files: LogFiles;
-  readonly runtime: Runtime;
+  /** Absent: no runtime layers. */
+  readonly runtime?: Runtime;
   readonly extension?: AccessLogExtension;
 }
 
@@ -64,7 +65,10 @@ function streamFormatter(config: StdoutAccessLog): TextFormatter {
 }
 
 function compileAccessLog(config: AccessLogConfig, context: AccessLogContext): AccessLog {
-  const filter = config.filter === undefined ? null : compileAccessLogFilter(config.filter, context.runtime);
+  const filter =
+    config.filter === undefined
+      ? null
+      : compileAccessLogFilter(config.filter, context.runtime ?? emptyRuntime);
   const { typedConfig } = config;
   if (typedConfig === undefined)
     throw new DragomanError('ACCESS_LOG', `access_log ${config.name}: typed_config is missing`);

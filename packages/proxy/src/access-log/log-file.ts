@@ -2,7 +2,7 @@
 // per path and worker; a failed write is counted and never reaches a request.
 
 import { closeSync, openSync, write, writeSync } from 'node:fs';
-import { DragomanError } from '@dragoman/base';
+import { DragomanError, type Logger, silentLogger } from '@dragoman/base';
 import type { StatLane } from '@dragoman/shm';
 
 /** A write begins at once when this much has gathered (Envoy: 64 KiB). */
@@ -46,8 +46,11 @@ export class LogFile {
   #written = 0;
   #reopenAsked = false;
   #closed = false;
+  readonly #logger: Logger;
+  #failing = false;
 
-  constructor(path: string, stats: FilesystemStats) {
+  constructor(path: string, stats: FilesystemStats, logger: Logger) {
+    this.#logger = logger;
     this.path = path;
     this.#stats = stats;
     this.#owned = STANDARD_STREAMS[path] === undefined;
@@ -119,9 +122,11 @@ export class LogFile {
     if (error !== null && error.code !== 'EAGAIN') {
       lane.inc(this.#stats.writeFailed);
       this.#written = bytes.length;
-    } else {
-      this.#written += error === null ? count : 0;
-      if (error === null) lane.inc(this.#stats.writeCompleted);
+      this.#onFailure(error);
+    } else if (error === null) {
+      this.#written += count;
+      this.#failing = false;
+      lane.inc(this.#stats.writeCompleted);
     }
     if (this.#written < bytes.length) {
       this.#writeRest();
@@ -131,6 +136,12 @@ export class LogFile {
     this.#writing = null;
     if (this.#text.length >= FLUSH_BYTES || this.#reopenAsked) this.flush();
   };
+
+  #onFailure(error: NodeJS.ErrnoException): void {
+    if (this.#failing) return;
+    this.#failing = true;
+    this.#logger.log('error', 'file', `access log ${this.path}: ${error.message}; lines are lost`);
+  }
 
   #reopen(): void {
     this.#reopenAsked = false;
@@ -153,16 +164,25 @@ function openLog(path: string): number {
   }
 }
 
+export interface LogFilesOptions {
+  readonly lane: StatLane;
+  /** How long lines may wait in memory (`--file-flush-interval-msec`). */
+  readonly flushIntervalMs: number;
+  /** Hears of a file that cannot be written, once per file until a write succeeds. */
+  readonly logger?: Logger;
+}
+
 /** All log files of one worker. */
 export class LogFiles {
   readonly #stats: FilesystemStats;
   readonly #files = new Map<string, LogFile>();
   readonly #timer: NodeJS.Timeout;
+  readonly #logger: Logger;
 
-  /** `flushIntervalMs` is `--file-flush-interval-msec`. */
-  constructor(lane: StatLane, flushIntervalMs: number) {
-    this.#stats = new FilesystemStats(lane);
-    this.#timer = setInterval(() => this.#flushByTimer(), flushIntervalMs);
+  constructor(options: LogFilesOptions) {
+    this.#stats = new FilesystemStats(options.lane);
+    this.#logger = options.logger ?? silentLogger;
+    this.#timer = setInterval(() => this.#flushByTimer(), options.flushIntervalMs);
     this.#timer.unref();
   }
 
@@ -170,7 +190,7 @@ export class LogFiles {
   open(path: string): LogFile {
     let file = this.#files.get(path);
     if (file === undefined) {
-      file = new LogFile(path, this.#stats);
+      file = new LogFile(path, this.#stats, this.#logger);
       this.#files.set(path, file);
     }
     return file;

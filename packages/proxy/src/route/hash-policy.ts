@@ -6,6 +6,7 @@ import type { RequestHeaders } from '@dragoman/http';
 import { addressText } from '../cluster/host-spec.ts';
 import { type Hash64, mixHash, xxHash64 } from '../cluster/load-balancer/xxhash64.ts';
 import type { StreamInfo } from '../filter-chain/stream-info.ts';
+import { cookie } from './cookie.ts';
 import { queryParameter } from './query-parameters.ts';
 import { RegexSubstitution } from './regex.ts';
 
@@ -99,20 +100,6 @@ function hashHeader(rule: Rule, headers: RequestHeaders): boolean {
   if (values.length > 1) values.sort();
   for (let i = 0; i < values.length; i++) xxHash64(values[i], part, i === 0 ? 0 : part.hashLow);
   return true;
-}
-
-/** The value of a cookie of the request; undefined when it has none of that name. */
-export function cookie(headers: RequestHeaders, name: string): string | undefined {
-  for (const line of headers.getAll('cookie')) {
-    for (const pair of line.split(';')) {
-      const text = pair.trim();
-      const equals = text.indexOf('=');
-      if (equals < 0 || text.slice(0, equals) !== name) continue;
-      const value = text.slice(equals + 1);
-      return value.length >= 2 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value;
-    }
-  }
-  return undefined;
 }
 
 /** The same for all requests of one connection, so that requests in parallel get one cookie. */

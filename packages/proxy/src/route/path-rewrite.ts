@@ -1,6 +1,8 @@
 // Rewrites of path and host on the way to the upstream (or, for the path, into a redirect's location).
 
 import type { RequestHeaders } from '@dragoman/http';
+import type { FormatInput } from '../format/format-input.ts';
+import type { Formatter } from '../format/formatter.ts';
 import type { RegexSubstitution } from './regex.ts';
 
 /** Length of a request target without its query and fragment. */
@@ -14,22 +16,34 @@ export function pathLength(target: string): number {
 export class PathRewrite {
   readonly #prefixRewrite: string;
   readonly #regexRewrite: RegexSubstitution | null;
+  /** `path_rewrite`: the whole path as a format; an empty result changes nothing. */
+  readonly #format: Formatter | null;
   /** Length of the matched prefix that `prefix_rewrite` replaces; -1 for the whole path. */
   readonly #matchedLength: number;
 
-  constructor(prefixRewrite: string, regexRewrite: RegexSubstitution | null, matchedLength: number) {
+  constructor(
+    prefixRewrite: string,
+    regexRewrite: RegexSubstitution | null,
+    format: Formatter | null,
+    matchedLength: number,
+  ) {
     this.#prefixRewrite = prefixRewrite;
     this.#regexRewrite = regexRewrite;
+    this.#format = format;
     this.#matchedLength = matchedLength;
   }
 
   /** Changes the path; `keepOriginal` says whether x-envoy-original-path tells what it was. */
-  apply(headers: RequestHeaders, keepOriginal: boolean): void {
+  apply(headers: RequestHeaders, input: FormatInput | null, keepOriginal: boolean): void {
     const target = headers.path;
+    const formatted = this.#format === null || input === null ? '' : this.#format.format(input);
+    if (this.#format !== null && formatted === '') return;
     if (keepOriginal) headers.set('x-envoy-original-path', target);
     const end = pathLength(target);
     if (this.#prefixRewrite !== '') {
       headers.path = this.#prefixRewrite + target.slice(this.#matchedLength < 0 ? end : this.#matchedLength);
+    } else if (this.#format !== null) {
+      headers.set(':path', formatted + target.slice(end));
     } else if (this.#regexRewrite !== null) {
       headers.set(':path', this.#regexRewrite.replaceAll(target.slice(0, end)) + target.slice(end));
     }
@@ -59,23 +73,28 @@ export class HostRewrite {
   readonly #literal: string;
   readonly #headerName: string;
   readonly #pathRegex: RegexSubstitution | null;
+  /** `host_rewrite`. */
+  readonly #format: Formatter | null;
   readonly #appendForwardedHost: boolean;
 
   constructor(
     literal: string,
     headerName: string,
     pathRegex: RegexSubstitution | null,
+    format: Formatter | null,
     appendForwardedHost: boolean,
   ) {
     this.#literal = literal;
     this.#headerName = headerName;
     this.#pathRegex = pathRegex;
+    this.#format = format;
     this.#appendForwardedHost = appendForwardedHost;
   }
 
-  apply(headers: RequestHeaders, keepOriginal: boolean): void {
+  apply(headers: RequestHeaders, input: FormatInput, keepOriginal: boolean): void {
     let authority = this.#literal;
     if (this.#headerName !== '') authority = headers.get(this.#headerName) ?? '';
+    else if (this.#format !== null) authority = this.#format.format(input);
     else if (this.#pathRegex !== null)
       authority = this.#pathRegex.replaceAll(headers.path.slice(0, pathLength(headers.path)));
     if (authority !== '') rewriteAuthority(headers, authority, this.#appendForwardedHost, keepOriginal);

@@ -13,9 +13,12 @@ import type {
 } from '@dragoman/config';
 import { compileMetadataMatch } from '../cluster/load-balancer/metadata-match.ts';
 import { readDataSource } from '../format/data-source.ts';
+import { compileFormat } from '../format/formatter.ts';
+import { compileSubstitutionFormat } from '../format/substitution-format.ts';
 import { type CompileFilterConfig, FilterConfigs } from './filter-configs.ts';
 import { HashPolicy } from './hash-policy.ts';
 import { compileHeaderMutations, type HeaderMutations } from './header-mutations.ts';
+import { compileMutationList } from './mutation-list.ts';
 import { HostRewrite, PathRewrite } from './path-rewrite.ts';
 import { Redirect } from './redirect.ts';
 import { RegexSubstitution } from './regex.ts';
@@ -29,12 +32,13 @@ import {
   type RouteParts,
   type VirtualHostInfo,
 } from './route.ts';
-import { compileRuntimeFraction, type Runtime } from './runtime-fraction.ts';
+import { compileRuntimeFraction, emptyRuntime, type Runtime } from './runtime-fraction.ts';
 import { WeightedRoutes } from './weighted-routes.ts';
 
 /** What compiling a route table takes from its surroundings. */
 export interface RouteCompileContext {
-  readonly runtime: Runtime;
+  /** Absent: no runtime layers. */
+  readonly runtime?: Runtime;
   /** Compiles typed_per_filter_config messages by the filter's configured name. */
   readonly compileFilterConfig: CompileFilterConfig;
 }
@@ -73,6 +77,8 @@ function compileMirror(config: RouteAction_RequestMirrorPolicy, runtime: Runtime
     fraction: compileRuntimeFraction(config.runtimeFraction, runtime),
     traceSampled: config.traceSampled,
     keepHost: config.disableShadowHostSuffixAppend,
+    requestMutations: compileMutationList(config.requestHeadersMutations),
+    hostRewriteLiteral: config.hostRewriteLiteral,
   };
 }
 
@@ -89,29 +95,33 @@ function compileInternalRedirect(
   };
 }
 
-function substitution(
-  config: { pattern?: { regex: string }; substitution: string } | undefined,
-): RegexSubstitution | null {
+type SubstitutionConfig = { pattern?: { regex: string }; substitution: string };
+
+function substitution(config: SubstitutionConfig | undefined): RegexSubstitution | null {
   return config === undefined
     ? null
     : new RegexSubstitution(config.pattern?.regex ?? '', config.substitution);
 }
 
-function pathRewrite(
-  prefixRewrite: string | undefined,
-  regexRewrite: RegexSubstitution | null,
+/** The rewrite of a route or of a redirect; both have the first two fields. */
+function compilePathRewrite(
+  config: { prefixRewrite?: string; regexRewrite?: SubstitutionConfig; pathRewrite?: string },
   matchedLength: number,
 ): PathRewrite | null {
-  if (!prefixRewrite && regexRewrite === null) return null;
-  return new PathRewrite(prefixRewrite ?? '', regexRewrite, matchedLength);
+  const regex = substitution(config.regexRewrite);
+  const format = config.pathRewrite ? compileFormat(config.pathRewrite, { omitEmpty: true }) : null;
+  if (!config.prefixRewrite && regex === null && format === null) return null;
+  return new PathRewrite(config.prefixRewrite ?? '', regex, format, matchedLength);
 }
 
 function compileHostRewrite(action: RouteActionConfig, literal: string | undefined): HostRewrite | null {
   const text = literal || action.hostRewriteLiteral || '';
   const header = text === '' ? (action.hostRewriteHeader ?? '').toLowerCase() : '';
   const regex = text === '' ? substitution(action.hostRewritePathRegex) : null;
-  if (text === '' && header === '' && regex === null) return null;
-  return new HostRewrite(text, header, regex, action.appendXForwardedHost);
+  const format =
+    text === '' && action.hostRewrite ? compileFormat(action.hostRewrite, { omitEmpty: true }) : null;
+  if (text === '' && header === '' && regex === null && format === null) return null;
+  return new HostRewrite(text, header, regex, format, action.appendXForwardedHost);
 }
 
 function directResponseBody(config: RouteConfig, table: RouteConfiguration): Buffer {
@@ -123,6 +133,10 @@ function directResponseBody(config: RouteConfig, table: RouteConfiguration): Buf
       `response body size is ${body.length} bytes; maximum is ${limitBytes}`,
     );
   return body;
+}
+
+function bufferLimitBytes(config: RouteConfig | VirtualHost): number | undefined {
+  return config.requestBodyBufferLimit ?? config.perRequestBufferLimitBytes;
 }
 
 /** Everything that does not depend on which weighted cluster is chosen. */
@@ -139,15 +153,7 @@ function commonParts(
   else if (directResponse !== undefined) action = RouteAction.DirectResponse;
   return {
     ...forwardingParts(config.route, levels, matchedLength, context),
-    ...(redirect === undefined
-      ? {}
-      : {
-          pathRewrite: pathRewrite(
-            redirect.prefixRewrite,
-            substitution(redirect.regexRewrite),
-            matchedLength,
-          ),
-        }),
+    ...(redirect === undefined ? {} : { pathRewrite: compilePathRewrite(redirect, matchedLength) }),
     name: config.name,
     virtualHost: levels.info,
     action,
@@ -155,11 +161,12 @@ function commonParts(
     statPrefix: config.statPrefix,
     decorator: config.decorator,
     tracing: config.tracing,
-    requestBufferLimitBytes:
-      config.perRequestBufferLimitBytes ?? levels.virtualHost.perRequestBufferLimitBytes ?? 0,
+    requestBufferLimitBytes: bufferLimitBytes(config) ?? bufferLimitBytes(levels.virtualHost) ?? 0,
     redirect: redirect === undefined ? null : new Redirect(redirect),
     directResponseStatus: directResponse?.status ?? 0,
     directResponseBody: directResponseBody(config, levels.table),
+    directResponseFormat:
+      directResponse?.bodyFormat === undefined ? null : compileSubstitutionFormat(directResponse.bodyFormat),
     filterConfigs: levels.filterConfigs.extend(config.typedPerFilterConfig, context.compileFilterConfig),
     requestMutations: [],
     responseMutations: [],
@@ -179,6 +186,7 @@ type ForwardingParts = Omit<
   | 'redirect'
   | 'directResponseStatus'
   | 'directResponseBody'
+  | 'directResponseFormat'
   | 'filterConfigs'
   | 'requestMutations'
   | 'responseMutations'
@@ -221,7 +229,7 @@ function forwardingParts(
     hedgeOnPerTryTimeout: hedge?.hedgeOnPerTryTimeout ?? false,
     hashPolicy: config.hashPolicy?.length ? new HashPolicy(config.hashPolicy) : null,
     mirrorPolicies: (mirrors.find(list => list !== undefined && list.length > 0) ?? []).map(mirror =>
-      compileMirror(mirror, context.runtime),
+      compileMirror(mirror, context.runtime ?? emptyRuntime),
     ),
     highPriority: config.priority === 'HIGH',
     rateLimits: config.rateLimits ?? [],
@@ -233,7 +241,7 @@ function forwardingParts(
     autoHostRewrite: config.autoHostRewrite ?? false,
     appendForwardedHost: config.appendXForwardedHost ?? false,
     cors: config.cors,
-    pathRewrite: pathRewrite(config.prefixRewrite, substitution(config.regexRewrite), matchedLength),
+    pathRewrite: compilePathRewrite(config, matchedLength),
     hostRewrite: action === undefined ? null : compileHostRewrite(action, undefined),
   };
 }
@@ -320,7 +328,7 @@ export function compileRoute(
   const weighted = config.route?.weightedClusters;
   if (weighted === undefined) return { route: new Route(parts), weighted: null };
   const routes = weighted.clusters.map(cluster => weightedRoute(cluster, config, parts, own, context));
-  return { route: routes[0], weighted: weightedRoutes(weighted, routes, context.runtime) };
+  return { route: routes[0], weighted: weightedRoutes(weighted, routes, context.runtime ?? emptyRuntime) };
 }
 
 function weightedRoutes(config: WeightedCluster, routes: readonly Route[], runtime: Runtime): WeightedRoutes {
@@ -330,5 +338,7 @@ function weightedRoutes(config: WeightedCluster, routes: readonly Route[], runti
       'WEIGHTED_CLUSTERS',
       'Sum of weights in the weighted_cluster must be greater than 0.',
     );
+  if (config.useHashPolicy === true)
+    throw new DragomanError('UNSUPPORTED', 'weighted_clusters.use_hash_policy is not supported');
   return new WeightedRoutes(routes, weights, lookupName(config.headerName), config.runtimeKeyPrefix, runtime);
 }

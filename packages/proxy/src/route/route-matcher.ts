@@ -5,12 +5,13 @@ import type { RouteMatch } from '@dragoman/config';
 import type { RequestHeaders } from '@dragoman/http';
 import type { StreamInfo } from '../filter-chain/stream-info.ts';
 import { isGrpcContentType } from '../format/header-operators.ts';
+import { cookie } from './cookie.ts';
 import { allMatch, compileHeaderMatchers, type HeaderMatcher } from './header-matcher.ts';
 import { MetadataMatcher } from './metadata-matcher.ts';
 import { QueryParameterMatcher } from './query-parameters.ts';
 import { FullMatchRegex } from './regex.ts';
 import { compileRuntimeFraction, type Runtime, type RuntimeFraction } from './runtime-fraction.ts';
-import { asciiLowerCase } from './string-matcher.ts';
+import { asciiLowerCase, compileStringMatcher, type StringMatcher } from './string-matcher.ts';
 
 const Kind = { Prefix: 0, Path: 1, Regex: 2, SeparatedPrefix: 3, Connect: 4 } as const;
 
@@ -29,6 +30,8 @@ export class RouteMatcher {
   readonly #grpc: boolean;
   readonly #fraction: RuntimeFraction | null;
   readonly #metadata: readonly MetadataMatcher[];
+  readonly #cookies: readonly CookieCondition[];
+  readonly #filterState: readonly FilterStateCondition[];
   readonly #tlsPresented: boolean | undefined;
   readonly #tlsValidated: boolean | undefined;
 
@@ -44,6 +47,15 @@ export class RouteMatcher {
     this.#grpc = config.grpc !== undefined;
     this.#fraction = compileRuntimeFraction(config.runtimeFraction, runtime);
     this.#metadata = config.dynamicMetadata.map(matcher => new MetadataMatcher(matcher));
+    this.#cookies = config.cookies.map(({ name, stringMatch, invertMatch }) => ({
+      name,
+      value: stringMatch === undefined ? null : compileStringMatcher(stringMatch),
+      invert: invertMatch,
+    }));
+    this.#filterState = config.filterState.map(({ key, stringMatch }) => ({
+      key,
+      value: stringMatch === undefined ? null : compileStringMatcher(stringMatch),
+    }));
     this.#tlsPresented = config.tlsContext?.presented;
     this.#tlsValidated = config.tlsContext?.validated;
     this.#furtherConditions =
@@ -52,6 +64,8 @@ export class RouteMatcher {
       this.#grpc ||
       this.#fraction !== null ||
       this.#metadata.length > 0 ||
+      this.#cookies.length > 0 ||
+      this.#filterState.length > 0 ||
       config.tlsContext !== undefined;
   }
 
@@ -93,6 +107,10 @@ export class RouteMatcher {
     if (this.#grpc && !isGrpcContentType(headers.get('content-type'))) return false;
     for (let i = 0; i < this.#metadata.length; i++)
       if (!this.#metadata[i].matches(info.dynamicMetadata)) return false;
+    for (let i = 0; i < this.#cookies.length; i++)
+      if (!matchesCookie(this.#cookies[i], headers)) return false;
+    for (let i = 0; i < this.#filterState.length; i++)
+      if (!matchesFilterState(this.#filterState[i], info)) return false;
     return this.#matchesTls(info);
   }
 
@@ -103,6 +121,29 @@ export class RouteMatcher {
     if (this.#tlsPresented !== undefined && (tls.peer !== null) !== this.#tlsPresented) return false;
     return this.#tlsValidated === undefined || tls.peerValidated === this.#tlsValidated;
   }
+}
+
+interface CookieCondition {
+  readonly name: string;
+  readonly value: StringMatcher | null;
+  readonly invert: boolean;
+}
+
+/** A cookie that is missing fails, inverted or not. */
+function matchesCookie(condition: CookieCondition, headers: RequestHeaders): boolean {
+  const value = cookie(headers, condition.name);
+  if (value === undefined) return false;
+  return (condition.value === null || condition.value.matches(value)) !== condition.invert;
+}
+
+interface FilterStateCondition {
+  readonly key: string;
+  readonly value: StringMatcher | null;
+}
+
+function matchesFilterState(condition: FilterStateCondition, info: StreamInfo): boolean {
+  const value = info.filterState?.get(condition.key);
+  return typeof value === 'string' && (condition.value === null || condition.value.matches(value));
 }
 
 function pathSpecifier(config: RouteMatch): { kind: number; text: string } {

@@ -18,6 +18,7 @@ import {
   type RouteCompileContext,
 } from './route-compiler.ts';
 import { RouteMatcher } from './route-matcher.ts';
+import { emptyRuntime } from './runtime-fraction.ts';
 
 /** What a lookup may use besides the headers; a Stream is one. */
 export interface RouteMatchInput {
@@ -40,11 +41,8 @@ class VirtualHostEntry {
     this.#tlsRoute = tlsRoute;
   }
 
-  match(headers: RequestHeaders, info: StreamInfo): Route | null {
+  match(headers: RequestHeaders, path: string, info: StreamInfo): Route | null {
     if (this.#tlsRoute !== null && this.#needsTls(headers, info)) return this.#tlsRoute;
-    const target = headers.path;
-    const length = pathLength(target);
-    const path = length === target.length ? target : target.substring(0, length);
     const routes = this.#routes;
     for (let i = 0; i < routes.length; i++) {
       const entry = routes[i];
@@ -64,19 +62,53 @@ export class RouteTable {
   readonly name: string;
   /** Lower-case names of headers that only internal requests may carry. */
   readonly internalOnlyHeaders: readonly string[];
+  /** Some level says something to an HTTP filter: the chain has to know the route before it is built. */
+  readonly hasFilterConfigs: boolean;
   readonly #domains: DomainTable<VirtualHostEntry>;
+  /** The header that names the virtual host; '' = Host. */
+  readonly #hostHeader: string;
+  readonly #ignorePathParameters: boolean;
 
-  constructor(name: string, internalOnlyHeaders: readonly string[], domains: DomainTable<VirtualHostEntry>) {
-    this.name = name;
-    this.internalOnlyHeaders = internalOnlyHeaders;
+  constructor(config: RouteConfiguration, domains: DomainTable<VirtualHostEntry>) {
+    this.name = config.name;
+    this.internalOnlyHeaders = config.internalOnlyHeaders.map(name => name.toLowerCase());
+    this.hasFilterConfigs = hasFilterConfigs(config);
     this.#domains = domains;
+    this.#hostHeader = config.vhostHeader.toLowerCase();
+    this.#ignorePathParameters = config.ignorePathParametersInPathMatching;
   }
 
   /** The first route of the request's virtual host that matches; null without one. */
   match(headers: RequestHeaders, input: RouteMatchInput): Route | null {
-    const host = this.#domains.find(headers.authority);
-    return host === null ? null : host.match(headers, input.info);
+    const name = this.#hostHeader === '' ? headers.authority : (headers.get(this.#hostHeader) ?? '');
+    const host = this.#domains.find(name);
+    return host === null ? null : host.match(headers, this.#path(headers.path), input.info);
   }
+
+  /** The part of a target that paths are compared with. */
+  #path(target: string): string {
+    let length = pathLength(target);
+    if (this.#ignorePathParameters) {
+      const parameters = target.indexOf(';');
+      if (parameters >= 0 && parameters < length) length = parameters;
+    }
+    return length === target.length ? target : target.substring(0, length);
+  }
+}
+
+function hasFilterConfigs(config: RouteConfiguration): boolean {
+  const says = (level: { typedPerFilterConfig: object }): boolean =>
+    Object.keys(level.typedPerFilterConfig).length > 0;
+  return (
+    says(config) ||
+    config.virtualHosts.some(
+      host =>
+        says(host) ||
+        host.routes.some(
+          route => says(route) || (route.route?.weightedClusters?.clusters.some(says) ?? false),
+        ),
+    )
+  );
 }
 
 function virtualHostInfo(config: VirtualHost): VirtualHostInfo {
@@ -116,7 +148,7 @@ function compileVirtualHost(
   if (config.matcher !== undefined)
     throw new DragomanError('UNSUPPORTED', `virtual_hosts: matcher is not supported (${config.name})`);
   const routes = config.routes.map(route => {
-    const matcher = new RouteMatcher(route.match ?? EMPTY_MATCH, context.runtime);
+    const matcher = new RouteMatcher(route.match ?? EMPTY_MATCH, context.runtime ?? emptyRuntime);
     return { matcher, ...compileRoute(route, levels, matcher.matchedLength, context) };
   });
   const redirect = config.requireTls === 'NONE' ? null : compileTlsRoute(levels, context);
@@ -124,7 +156,14 @@ function compileVirtualHost(
 }
 
 /** What a route without `match` means; the schema refuses it before. */
-const EMPTY_MATCH: RouteMatch = { prefix: '', headers: [], queryParameters: [], dynamicMetadata: [] };
+const EMPTY_MATCH: RouteMatch = {
+  prefix: '',
+  headers: [],
+  queryParameters: [],
+  dynamicMetadata: [],
+  filterState: [],
+  cookies: [],
+};
 
 /**
  * Compiles a route configuration.
@@ -153,9 +192,5 @@ export function compileRouteTable(config: RouteConfiguration, context: RouteComp
     const entry = compileVirtualHost(virtualHost, levels, context);
     for (const domain of virtualHost.domains) domains.add(domain, entry);
   }
-  return new RouteTable(
-    config.name,
-    config.internalOnlyHeaders.map(name => name.toLowerCase()),
-    domains,
-  );
+  return new RouteTable(config, domains);
 }

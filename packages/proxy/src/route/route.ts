@@ -13,10 +13,12 @@ import type {
 import type { RequestHeaders, ResponseHeaders } from '@dragoman/http';
 import type { MetadataMatch } from '../cluster/load-balancer/load-balancer.ts';
 import type { FormatInput } from '../format/format-input.ts';
+import type { CompiledFormat } from '../format/substitution-format.ts';
 import type { FilterConfigs } from './filter-configs.ts';
 import type { HashPolicy } from './hash-policy.ts';
 import type { HeaderMatcher } from './header-matcher.ts';
 import type { HeaderMutations } from './header-mutations.ts';
+import type { MutationList } from './mutation-list.ts';
 import { type HostRewrite, type PathRewrite, rewriteAuthority } from './path-rewrite.ts';
 import { type Redirect, tlsLocation } from './redirect.ts';
 import type { RetryPolicy } from './retry-policy.ts';
@@ -64,6 +66,9 @@ export interface MirrorPolicy {
   readonly traceSampled: boolean | undefined;
   /** Leave Host without "-shadow". */
   readonly keepHost: boolean;
+  readonly requestMutations: MutationList | null;
+  /** '' = the request's Host, with "-shadow". */
+  readonly hostRewriteLiteral: string;
 }
 
 export interface InternalRedirectPolicy {
@@ -118,6 +123,7 @@ export interface RouteParts {
   readonly redirect: Redirect | null;
   readonly directResponseStatus: number;
   readonly directResponseBody: Buffer;
+  readonly directResponseFormat: CompiledFormat | null;
   readonly filterConfigs: FilterConfigs;
   /** In the order in which they run. */
   readonly requestMutations: readonly HeaderMutations[];
@@ -159,6 +165,8 @@ export class Route {
   readonly redirect: Redirect | null;
   readonly directResponseStatus: number;
   readonly directResponseBody: Buffer;
+  /** `direct_response.body_format`: what the body becomes; %LOCAL_REPLY_BODY% is directResponseBody. */
+  readonly directResponseFormat: CompiledFormat | null;
   readonly #filterConfigs: FilterConfigs;
   readonly #requestMutations: readonly HeaderMutations[];
   readonly #responseMutations: readonly HeaderMutations[];
@@ -198,6 +206,7 @@ export class Route {
     this.redirect = parts.redirect;
     this.directResponseStatus = parts.directResponseStatus;
     this.directResponseBody = parts.directResponseBody;
+    this.directResponseFormat = parts.directResponseFormat;
     this.#filterConfigs = parts.filterConfigs;
     this.#requestMutations = parts.requestMutations;
     this.#responseMutations = parts.responseMutations;
@@ -232,8 +241,8 @@ export class Route {
   finalizeRequestHeaders(headers: RequestHeaders, input: FormatInput, keepOriginal = true): void {
     const mutations = this.#requestMutations;
     for (let i = 0; i < mutations.length; i++) mutations[i].evaluate(headers, input);
-    if (this.#hostRewrite !== null) this.#hostRewrite.apply(headers, keepOriginal);
-    if (this.#pathRewrite !== null) this.#pathRewrite.apply(headers, keepOriginal);
+    if (this.#hostRewrite !== null) this.#hostRewrite.apply(headers, input, keepOriginal);
+    if (this.#pathRewrite !== null) this.#pathRewrite.apply(headers, input, keepOriginal);
   }
 
   /** Header mutations of all levels; for upstream responses and for local replies of this route. */
@@ -256,7 +265,7 @@ export class Route {
   /** Value of `location` for a redirect; a rewrite of the path is applied to the request headers, too. */
   redirectLocation(headers: RequestHeaders, keepOriginal = true): string {
     if (this.redirect === null) return tlsLocation(headers);
-    if (this.#pathRewrite !== null) this.#pathRewrite.apply(headers, keepOriginal);
+    if (this.#pathRewrite !== null) this.#pathRewrite.apply(headers, null, keepOriginal);
     return this.redirect.location(headers);
   }
 }
