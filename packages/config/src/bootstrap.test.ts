@@ -68,7 +68,7 @@ test('a missing file that the configuration names is reported where it is named'
   assert.equal(bootstrap, null);
   assert.equal(
     formatConfigError(errors[0]!),
-    'a.yaml:50:25: static_resources.listeners[0].filter_chains[0].filters[0].typed_config.http_filters[0].typed_config.config.vm_config.code.local.filename: Invalid path: /etc/envoy/optimized.wasm (expected a readable file)',
+    'a.yaml:51:25: static_resources.listeners[0].filter_chains[0].filters[0].typed_config.http_filters[0].typed_config.config.vm_config.code.local.filename: Invalid path: /etc/envoy/optimized.wasm (expected a readable file)',
   );
 });
 
@@ -82,10 +82,10 @@ test('every mistake is reported in one run, at its line', () => {
   assert.deepEqual(
     errors.map(({ line, message }) => [line, message.split(':')[0]]),
     [
+      [24, 'invalid perl operator'],
       [28, 'duration must end with a single \'s\' after decimal seconds, not "250ms"'],
       [32, 'unknown enum value'],
-      [42, 'no such field'],
-      [25, 'invalid perl operator'],
+      [43, 'no such field'],
     ],
   );
 });
