@@ -67,16 +67,12 @@ export class HttpProbe implements Probe {
 
   start(onOutcome: (outcome: ProbeOutcome) => void): void {
     const check = this.#check;
-    const headers = ['host', check.authority, ...check.headers.flat()];
-    if (check.send.length > 0) headers.push('content-length', String(check.send.length));
-    const question = request({
-      agent: this.#agent,
-      method: check.method,
-      path: check.path,
-      headers,
-      setDefaultHeaders: false,
-    });
+    const { method, path } = check;
+    const question = request({ agent: this.#agent, method, path, setHost: false });
     this.#request = question;
+    question.setHeader('host', check.authority);
+    for (const [name, value] of check.headers) question.appendHeader(name, value);
+    if (check.send.length > 0) question.setHeader('content-length', check.send.length);
     // A connection persists without being told to, and Envoy does not tell.
     question.removeHeader('connection');
     const end = (outcome: ProbeOutcome) => {

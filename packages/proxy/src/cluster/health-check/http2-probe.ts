@@ -90,12 +90,13 @@ export class Http2Probe implements Probe {
   start(onOutcome: (outcome: ProbeOutcome) => void): void {
     this.#onOutcome = onOutcome;
     const session = this.#session ?? this.#open();
-    const stream = session.request(this.#question.headers);
+    const { headers, body } = this.#question;
+    const stream = session.request(headers, { endStream: body.length === 0 });
     this.#stream = stream;
     const answer: Record<string, unknown> = {};
     const chunks: Buffer[] = [];
     let left = this.#question.responseBufferBytes;
-    stream.on('response', headers => Object.assign(answer, headers));
+    stream.on('response', received => Object.assign(answer, received));
     stream.on('trailers', trailers => Object.assign(answer, trailers));
     stream.on('data', (chunk: Buffer) => {
       if (left <= 0) return;
@@ -105,7 +106,7 @@ export class Http2Probe implements Probe {
     stream.on('error', () => this.#end(ProbeOutcome.NETWORK_FAILURE));
     stream.on('close', () => this.#end(ProbeOutcome.NETWORK_FAILURE));
     stream.on('end', () => this.#end(this.#question.judge(answer, Buffer.concat(chunks))));
-    stream.end(this.#question.body);
+    if (body.length > 0) stream.end(body);
   }
 
   cancel(): void {

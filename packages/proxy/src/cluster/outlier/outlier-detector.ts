@@ -6,8 +6,14 @@ import type { OutlierReason } from '../cluster-update.ts';
 import type { DirectoryCluster, DirectoryContext, HostWatcher } from '../directory-cluster.ts';
 import type { DirectoryHost } from '../directory-host.ts';
 import { HealthFlag } from '../host-health.ts';
-import { createOutlierCounts, resetStreaks, sumOf, Total } from './outlier-counts.ts';
+import { createOutlierCounts, resetStreaks, Streak, sumOf, Total } from './outlier-counts.ts';
 import { EJECTION_REASONS, type EjectionReason, type OutlierSettings } from './outlier-settings.ts';
+
+const STREAKS: Readonly<Record<OutlierReason, Streak>> = {
+  consecutive_5xx: Streak.RESPONSES_5XX,
+  consecutive_gateway_failure: Streak.GATEWAY_FAILURES,
+  consecutive_local_origin_failure: Streak.LOCAL_ORIGIN_FAILURES,
+};
 
 class OutlierStats {
   readonly ejectionsActive: number;
@@ -41,6 +47,8 @@ class Watched {
   /** Multiplies the base ejection time; grows with every ejection, shrinks with every interval without one. */
   backoff = 0;
   ejectedAtMs = 0;
+  /** When the host last came back. */
+  backAtMs = 0;
   jitterMs = 0;
   /** Totals at the end of the last interval, in the order of Total. */
   #before: number[];
@@ -110,7 +118,7 @@ export class OutlierDetector implements HostWatcher {
     if (reason === 'consecutive_5xx') this.#context.lane.inc(this.#stats.ejectionsConsecutive5xx);
     this.#detect(host, watched, reason);
     // So that the next row of failures is noticed even if this one led to nothing.
-    resetStreaks(watched.counts);
+    Atomics.store(watched.counts, STREAKS[reason], 0);
   }
 
   /** An active health check of the host went well. */
@@ -153,7 +161,7 @@ export class OutlierDetector implements HostWatcher {
     this.#judge(external, this.external, false);
     this.#judge(local, this.localOrigin, true);
     for (const [host, watched] of this.#watched)
-      if (!isEjected(host) && watched.backoff > 0) watched.backoff--;
+      if (!isEjected(host) && watched.backAtMs < nowMs && watched.backoff > 0) watched.backoff--;
   }
 
   /** When the host's ejection ends. */
@@ -234,6 +242,7 @@ export class OutlierDetector implements HostWatcher {
 
   #uneject(host: DirectoryHost, watched: Watched): void {
     resetStreaks(watched.counts);
+    watched.backAtMs = this.#context.clock.nowMs();
     this.#countEjected(-1);
     this.#cluster.setFlags([[host, 0, HealthFlag.FAILED_OUTLIER_CHECK]]);
     this.#context.logger.log(
