@@ -1,0 +1,74 @@
+// Reads the configuration the user asked for and collects what is wrong with it: every mistake in one run. Printing is
+// validate.ts and application.ts.
+
+import { type Bootstrap, type ConfigError, loadBootstrap, type SupportDeclaration } from '@dragoman/config';
+import { httpFilterTypes, prepareWasmPlugins } from '@dragoman/filters';
+import type { StatLane } from '@dragoman/shm';
+import type { Settings } from './command-line.ts';
+import type { LogWriter } from './logging/log-writer.ts';
+
+/** A checked configuration with what workers need besides it. */
+export interface Configuration {
+  readonly bootstrap: Bootstrap;
+  readonly attachments: ReadonlyMap<string, unknown>;
+  readonly unknownFieldCount: number;
+}
+
+export interface ConfigurationReport {
+  /** Null when there are errors. */
+  readonly configuration: Configuration | null;
+  readonly errors: readonly ConfigError[];
+  readonly warnings: readonly ConfigError[];
+}
+
+export interface ReadOptions {
+  readonly logger: LogWriter;
+  /** The main thread's statistics. */
+  readonly lane?: StatLane;
+  /** Start every plugin once, for --mode validate, where no worker does. */
+  readonly tryPlugins: boolean;
+}
+
+/** The checks of the filters themselves, beyond what the schema says. */
+function filterSupport(): SupportDeclaration {
+  const checks: NonNullable<SupportDeclaration['checks']> = {};
+  for (const type of httpFilterTypes) {
+    if (type.validate === undefined) continue;
+    for (const name of type.configTypes)
+      checks[name] = (message, report) =>
+        type.validate!(message, (path, fact) => report(path === '' ? [] : path.split('.'), fact));
+  }
+  return { checks };
+}
+
+export async function readConfiguration(
+  settings: Settings,
+  options: ReadOptions,
+): Promise<ConfigurationReport> {
+  const { configPath, configYaml } = settings;
+  const loaded = loadBootstrap(
+    {
+      ...(configPath === undefined ? {} : { configPath }),
+      ...(configYaml === undefined ? {} : { configYaml }),
+    },
+    { unknownFields: settings.allowUnknownStaticFields ? 'warn' : 'error', support: [filterSupport()] },
+  );
+  const { bootstrap, errors, warnings, unknownFieldCount } = loaded;
+  if (bootstrap === null) return { configuration: null, errors, warnings };
+  const prepared = await prepareWasmPlugins(bootstrap, {
+    logger: options.logger,
+    canary: options.tryPlugins,
+    ...(options.lane === undefined ? {} : { lane: options.lane }),
+  });
+  const file = configPath ?? '<config-yaml>';
+  const whole = (message: string): ConfigError => ({
+    ...{ file, line: 0, column: 0, path: '' },
+    ...{ message, expected: '', hint: '' },
+  });
+  const failed = prepared.errors.length > 0;
+  return {
+    configuration: failed ? null : { bootstrap, attachments: prepared.attachments, unknownFieldCount },
+    errors: prepared.errors.map(whole),
+    warnings: [...warnings, ...prepared.warnings.map(whole)],
+  };
+}

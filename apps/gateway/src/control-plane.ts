@@ -1,0 +1,235 @@
+// The main thread's side of a running proxy, on one screen: configuration in, workers, clusters, statistics and admin
+// interface wired to each other, and an orderly end. It never carries traffic.
+
+import { writeFileSync } from 'node:fs';
+import { AdminServer, type ServerState, ServerStats } from '@dragoman/admin';
+import { DragomanError, systemClock } from '@dragoman/base';
+import { compileStatsMatcher, compileStringMatcher, PrometheusText } from '@dragoman/metrics';
+import { type BoundListener, ClusterDirectory, clusterResolvers, type Snapshot } from '@dragoman/proxy';
+import type { StatLane } from '@dragoman/shm';
+import { AdminFacade } from './admin-facade.ts';
+import type { Settings } from './command-line.ts';
+import type { Configuration } from './configuration.ts';
+import type { LogFile } from './logging/log-file.ts';
+import type { LogWriter } from './logging/log-writer.ts';
+import { RuntimeLayers } from './runtime-layers.ts';
+import { BUILD_VERSION } from './version.ts';
+import type { VisibleStats } from './visible-stats.ts';
+import type { FleetOwner, WorkerFleet } from './worker-fleet.ts';
+
+/** What exists before there is a configuration. */
+export interface Foundations {
+  readonly settings: Settings;
+  readonly log: LogWriter;
+  readonly logFile: LogFile;
+  readonly stats: VisibleStats;
+  /** The main thread's own lane. */
+  readonly lane: StatLane;
+  readonly fleet: WorkerFleet;
+  /** Wall-clock milliseconds of the process's start. */
+  readonly startTimeMs: number;
+}
+
+const DEFAULT_FLUSH_INTERVAL_MS = 5000;
+
+export class ControlPlane implements FleetOwner {
+  readonly #foundations: Foundations;
+  readonly #configuration: Configuration;
+  readonly #directory: ClusterDirectory;
+  readonly #runtime: RuntimeLayers;
+  readonly #serverStats: ServerStats;
+  readonly #admin: AdminServer | null;
+  readonly #onQuit: () => void;
+  #listeners: readonly BoundListener[] = [];
+  #flushTimer: NodeJS.Timeout | null = null;
+  #state: ServerState = 'INITIALIZING';
+
+  /** `onQuit` is called when somebody asks the admin interface to end the process. */
+  constructor(foundations: Foundations, configuration: Configuration, onQuit: () => void) {
+    this.#foundations = foundations;
+    this.#configuration = configuration;
+    this.#onQuit = onQuit;
+    const { settings, log, lane, stats, fleet, startTimeMs } = foundations;
+    const { bootstrap, unknownFieldCount } = configuration;
+    stats.accept(compileStatsMatcher(bootstrap.statsConfig?.statsMatcher));
+    this.#serverStats = new ServerStats(lane, {
+      concurrency: settings.concurrency,
+      version: BUILD_VERSION,
+      versionOverride: bootstrap.statsServerVersionOverride,
+      restartEpoch: 0,
+      startTimeMs,
+    });
+    this.#serverStats.add('server.static_unknown_fields', unknownFieldCount);
+    this.#directory = new ClusterDirectory({
+      lane,
+      clock: systemClock,
+      logger: log,
+      random: Math.random,
+      concurrency: settings.concurrency,
+      resolverFor: clusterResolvers(),
+      post: update => fleet.post(update),
+    });
+    this.#runtime = new RuntimeLayers(bootstrap, merged => fleet.setRuntime(merged));
+    this.#admin = bootstrap.admin?.address === undefined ? null : this.#makeAdmin();
+  }
+
+  get listeners(): readonly BoundListener[] {
+    return this.#listeners;
+  }
+
+  get bootstrap(): Configuration['bootstrap'] {
+    return this.#configuration.bootstrap;
+  }
+
+  /** Everything up: admin interface, clusters, workers. Rejects with the first thing that cannot be had. */
+  async start(): Promise<void> {
+    const { bootstrap } = this.#configuration;
+    const { log, startTimeMs, settings } = this.#foundations;
+    const clusters = bootstrap.staticResources?.clusters ?? [];
+    const listeners = bootstrap.staticResources?.listeners ?? [];
+    if (this.#admin !== null) await this.#listenForAdmin(this.#admin);
+    log.log('info', 'config', `loading ${clusters.length} cluster(s)`);
+    for (const cluster of clusters) this.#directory.set(cluster);
+    await this.#directory.warm();
+    log.log('info', 'upstream', 'cm init: all clusters initialized');
+    log.log('info', 'config', `loading ${listeners.length} listener(s)`);
+    if (settings.mode === 'init_only') return;
+    log.log('info', 'config', 'all dependencies initialized. starting workers');
+    this.#listeners = await this.#foundations.fleet.start(this);
+    this.#countListeners(listeners.length);
+    this.#flushTimer = setInterval(
+      () => this.#flush(),
+      bootstrap.statsFlushInterval ?? DEFAULT_FLUSH_INTERVAL_MS,
+    ).unref();
+    this.#state = 'LIVE';
+    this.#serverStats.initialized(Date.now() - startTimeMs);
+    log.log('info', 'main', 'starting main dispatch loop');
+  }
+
+  /** Stops accepting and lets what is in flight finish, for `limitMs` at most; then everything ends. */
+  async stop(limitMs: number): Promise<void> {
+    this.#state = 'DRAINING';
+    const limit = new Promise<'late'>(resolve => setTimeout(resolve, limitMs, 'late').unref());
+    const drained = await Promise.race([this.#foundations.fleet.drain(), limit]);
+    if (drained === 'late')
+      this.#foundations.log.log(
+        'warning',
+        'main',
+        `drain: still busy after ${limitMs} ms, closing connections`,
+      );
+    await this.close();
+  }
+
+  /** Ends everything at once. */
+  async close(): Promise<void> {
+    if (this.#flushTimer !== null) clearInterval(this.#flushTimer);
+    this.#directory.close();
+    await Promise.all([this.#admin?.close(), this.#foundations.fleet.close()]);
+  }
+
+  /** Opens log files anew, after a rotation. */
+  async reopenLogs(): Promise<void> {
+    const { log, logFile, fleet } = this.#foundations;
+    const closeOld = logFile.reopen();
+    log.redirect(logFile.fd);
+    await fleet.reopenLogs(logFile.fd);
+    closeOld?.();
+  }
+
+  currentSnapshot(): Snapshot {
+    const { bootstrap, attachments } = this.#configuration;
+    return {
+      ...{ version: 1, bootstrap, attachments, boundPorts: {} },
+      clusters: this.#directory.serve(),
+      runtime: this.#runtime.merged,
+    };
+  }
+
+  onReport(report: Parameters<FleetOwner['onReport']>[0]): void {
+    this.#directory.onReport(report);
+  }
+
+  onWorkerDeath(workerIndex: number): void {
+    this.#directory.releaseWorker(workerIndex);
+  }
+
+  #makeAdmin(): AdminServer {
+    const { settings, log, stats, lane, fleet, startTimeMs } = this.#foundations;
+    const { bootstrap } = this.#configuration;
+    const allowed = (bootstrap.admin?.allowPaths ?? []).map(matcher => compileStringMatcher(matcher));
+    const context = new AdminFacade({
+      ...{ settings, log, stats, startTimeMs, fleet, bootstrap },
+      prometheus: new PrometheusText(stats, bootstrap.statsConfig),
+      directory: this.#directory,
+      runtime: this.#runtime,
+      listeners: () => this.#listeners,
+      state: () => this.#state,
+      setState: state => {
+        this.#state = state;
+      },
+      refreshStats: () => this.#refreshStats(),
+      quit: this.#onQuit,
+      reopenLogs: () => void this.reopenLogs(),
+      onListenersStopped: () =>
+        this.#serverStats.add('listener_manager.listener_stopped', this.#listenerCount),
+    });
+    return new AdminServer({
+      context,
+      lane,
+      logger: log,
+      allowPath: allowed.length === 0 ? null : path => allowed.some(allows => allows(path)),
+    });
+  }
+
+  async #listenForAdmin(admin: AdminServer): Promise<void> {
+    const { settings, log } = this.#foundations;
+    const { socketAddress, pipe } = this.#configuration.bootstrap.admin!.address!;
+    const where =
+      pipe === undefined
+        ? { address: socketAddress!.address, port: socketAddress!.portValue ?? 0 }
+        : { pipe: pipe.path };
+    const address = await admin.listen(where);
+    log.log('info', 'main', `admin address: ${address}`);
+    if (settings.adminAddressPath === undefined) return;
+    try {
+      writeFileSync(settings.adminAddressPath, address);
+    } catch (cause) {
+      const { message } = cause as Error;
+      throw new DragomanError('ADMIN_ADDRESS_PATH', `--admin-address-path: ${message}`, { cause });
+    }
+  }
+
+  get #listenerCount(): number {
+    return this.#configuration.bootstrap.staticResources?.listeners.length ?? 0;
+  }
+
+  #countListeners(count: number): void {
+    const { settings } = this.#foundations;
+    this.#serverStats.add('listener_manager.listener_added', count);
+    this.#serverStats.add('listener_manager.listener_create_success', count * settings.concurrency);
+    this.#serverStats.set('listener_manager.total_listeners_active', count);
+    this.#serverStats.set('listener_manager.workers_started', 1);
+  }
+
+  #flush(): void {
+    this.#refreshStats();
+    this.#foundations.stats.flush();
+  }
+
+  #refreshStats(): void {
+    this.#directory.refreshStats();
+    this.#serverStats.refresh({
+      state: this.#state,
+      nowMs: Date.now(),
+      totalConnections: this.#totalConnections(),
+    });
+  }
+
+  /** Downstream connections of all listeners but the admin's. */
+  #totalConnections(): number {
+    let total = 0;
+    for (const { kind, name, value } of this.#foundations.stats.rows())
+      if (kind === 'gauge' && /^listener\.(?!admin\.).*\.downstream_cx_active$/.test(name)) total += value;
+    return total;
+  }
+}

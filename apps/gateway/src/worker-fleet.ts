@@ -1,0 +1,165 @@
+// The workers as the main thread sees them: all get the same snapshot, then the same updates in the same order; one that
+// has replaced a dead one gets a snapshot of its own before it gets updates.
+
+import type { Logger } from '@dragoman/base';
+import { WorkerPool } from '@dragoman/pool';
+import type { BoundListener, ClusterReport, ClusterUpdate, Snapshot } from '@dragoman/proxy';
+import { StatLane, type StatTable } from '@dragoman/shm';
+import type { Settings } from './command-line.ts';
+import type { LogLevelTable } from './logging/log-levels.ts';
+import type { LogWriter } from './logging/log-writer.ts';
+import { REPORT_EVENT, type WorkerData } from './worker-contract.ts';
+
+/** What the fleet asks of the application while it runs. */
+export interface FleetOwner {
+  onReport(report: ClusterReport): void;
+  /** A worker is gone; what it had claimed in shared tables is to be released. */
+  onWorkerDeath(workerIndex: number): void;
+  /** A snapshot for a worker that starts now. */
+  currentSnapshot(): Snapshot;
+}
+
+export class WorkerFleet {
+  readonly #pool: WorkerPool<WorkerData>;
+  readonly #logger: Logger;
+  readonly #laneIds = new Map<number, number>();
+  /** Workers that have had their snapshot: updates go to them. */
+  readonly #served = new Set<number>();
+  #owner: FleetOwner | null = null;
+  #boundPorts: Record<string, number> = {};
+
+  /** Starts the threads; they load their program while the main thread reads the configuration. */
+  constructor(settings: Settings, stats: StatTable, log: LogWriter) {
+    this.#logger = log;
+    const extension = import.meta.filename.slice(-3);
+    this.#pool = new WorkerPool<WorkerData>({
+      entry: new URL(`./worker${extension}`, import.meta.url),
+      concurrency: settings.concurrency,
+      logger: log,
+      createData: workerIndex => {
+        const lane = StatLane.create();
+        this.#laneIds.set(workerIndex, stats.addLane(lane));
+        return {
+          lane,
+          concurrency: settings.concurrency,
+          log: log.settings,
+          serviceCluster: settings.serviceCluster,
+          serviceNode: settings.serviceNode,
+          fileFlushIntervalMs: settings.fileFlushIntervalMs,
+        };
+      },
+      releaseData: workerIndex => {
+        this.#served.delete(workerIndex);
+        stats.retireLane(this.#laneIds.get(workerIndex)!);
+        this.#owner?.onWorkerDeath(workerIndex);
+      },
+      onEvent: (_workerIndex, name, payload) => {
+        if (name === REPORT_EVENT) this.#owner?.onReport(payload as ClusterReport);
+      },
+      onDeath: (workerIndex, reason, delayMs) => {
+        const wait = delayMs === 0 ? 'now' : `in ${delayMs} ms`;
+        log.log(
+          'critical',
+          'main',
+          `worker ${workerIndex} died and is replaced ${wait}: ${describe(reason)}`,
+        );
+      },
+      onReplaced: workerIndex => void this.#configureReplacement(workerIndex),
+    });
+  }
+
+  get concurrency(): number {
+    return this.#pool.concurrency;
+  }
+
+  /** Workers replaced since the start. */
+  get restarts(): number {
+    return this.#pool.restarts;
+  }
+
+  /**
+   * Gives all workers their first snapshot; resolves with what is bound. The first worker goes ahead: it finds what
+   * none can do, and the ports for addresses that leave the choice to the system.
+   */
+  async start(owner: FleetOwner): Promise<BoundListener[]> {
+    this.#owner = owner;
+    const bound = await this.#apply(0, owner.currentSnapshot());
+    this.#boundPorts = Object.fromEntries(bound.map(({ key, port }) => [key, port]));
+    const others = Array.from({ length: this.concurrency - 1 }, (_, index) => index + 1);
+    await Promise.all(others.map(index => this.#apply(index, owner.currentSnapshot())));
+    return bound;
+  }
+
+  /** Posts to the workers that have their snapshot. */
+  post(update: ClusterUpdate): void {
+    this.#tellAll('update', update);
+  }
+
+  setLogLevels(levels: LogLevelTable): void {
+    this.#tellAll('log-levels', levels);
+  }
+
+  /** Resolves when no worker writes to the old descriptor any more. */
+  async reopenLogs(fd: number): Promise<void> {
+    await this.#pool.askAll('reopen-logs', fd);
+  }
+
+  setRuntime(merged: ReadonlyMap<string, unknown>): void {
+    this.#tellAll('runtime', merged);
+  }
+
+  setDraining(draining: boolean): void {
+    this.#tellAll('set-draining', draining);
+  }
+
+  async stopListeners(): Promise<void> {
+    await this.#pool.askAll('stop-listeners');
+  }
+
+  /** Resolves when no worker has a connection left. */
+  async drain(): Promise<void> {
+    await this.#pool.askAll('drain');
+  }
+
+  /** Flushes the workers' logs and ends the threads. */
+  async close(): Promise<void> {
+    await this.#pool.askAll('close');
+    await this.#pool.close();
+  }
+
+  /** Ends one worker at once; another takes its place. */
+  terminate(workerIndex: number): void {
+    this.#pool.terminate(workerIndex);
+  }
+
+  async #apply(workerIndex: number, snapshot: Snapshot): Promise<BoundListener[]> {
+    this.#served.add(workerIndex);
+    return this.#pool.ask<BoundListener[]>(workerIndex, 'apply', {
+      ...snapshot,
+      boundPorts: this.#boundPorts,
+    });
+  }
+
+  async #configureReplacement(workerIndex: number): Promise<void> {
+    try {
+      await this.#apply(workerIndex, this.#owner!.currentSnapshot());
+      this.#logger.log('info', 'main', `worker ${workerIndex} is replaced and serves`);
+    } catch (error) {
+      this.#logger.log('critical', 'main', `worker ${workerIndex} cannot serve: ${(error as Error).message}`);
+      // Alive without listeners it would be of no use: the pool's back-off decides when it is tried again.
+      this.#pool.terminate(workerIndex);
+    }
+  }
+
+  #tellAll(name: string, payload: unknown): void {
+    for (const workerIndex of this.#served) {
+      if (!this.#pool.isAlive(workerIndex)) continue;
+      this.#pool.ask(workerIndex, name, payload).catch((error: Error) => {
+        this.#logger.log('error', 'main', `worker ${workerIndex}, ${name}: ${error.message}`);
+      });
+    }
+  }
+}
+
+const describe = (reason: Error): string =>
+  (reason.stack ?? reason.message).split('\n').slice(0, 3).join(' ');

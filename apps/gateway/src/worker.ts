@@ -1,0 +1,37 @@
+// The program of every worker thread: a WorkerServer and its line to the main thread. Nothing is decided here.
+
+import { httpFilterTypes } from '@dragoman/filters';
+import type { WorkerChannel } from '@dragoman/pool';
+import type { ClusterUpdate, Snapshot } from '@dragoman/proxy';
+import { WorkerServer } from '@dragoman/proxy';
+import { StatLane } from '@dragoman/shm';
+import type { LogLevelTable } from './logging/log-levels.ts';
+import { LogWriter } from './logging/log-writer.ts';
+import { REPORT_EVENT, type WorkerData } from './worker-contract.ts';
+
+export default function serve(channel: WorkerChannel<WorkerData>): void {
+  const { lane, log, ...settings } = channel.data;
+  const logger = new LogWriter(log);
+  const server = new WorkerServer({
+    ...settings,
+    workerIndex: channel.workerIndex,
+    lane: new StatLane(lane),
+    logger,
+    filterTypes: httpFilterTypes,
+    report: report => channel.emit(REPORT_EVENT, report),
+  });
+  channel.serve({
+    apply: (snapshot: Snapshot) => server.applySnapshot(snapshot),
+    update: (update: ClusterUpdate) => server.applyClusterUpdate(update),
+    runtime: (merged: ReadonlyMap<string, unknown>) => server.setRuntime(merged),
+    'stop-listeners': () => server.stopListeners(),
+    'set-draining': (draining: boolean) => server.setDraining(draining),
+    drain: () => server.drain(),
+    close: () => server.close(),
+    'log-levels': (levels: LogLevelTable) => logger.levels.assign(levels),
+    'reopen-logs'(fd: number) {
+      logger.redirect(fd);
+      server.reopenLogs();
+    },
+  });
+}
