@@ -154,6 +154,12 @@ test('an empty map is a configuration, a list or text is none', () => {
   );
 });
 
+test('binary and text protos are refused by their names', () => {
+  for (const file of ['a.pb', 'a.pb_text']) {
+    assert.match(loadBootstrap({ texts: [{ file, text: '' }] }).errors[0]!.message, /^not supported: a\.pb/);
+  }
+});
+
 test('broken YAML is placed', () => {
   const { errors } = loadBootstrap({
     texts: [{ file: 'a.yaml', text: 'static_resources:\n\tclusters: []\n' }],

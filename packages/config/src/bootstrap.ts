@@ -44,6 +44,9 @@ export interface LoadResult {
   configured: JsonObject[];
 }
 
+/** Extensions by which Envoy takes a file as a serialised message or as text proto. */
+const BINARY_OR_TEXT_PROTO = /\.(pb|pb_text|pb_length_delimited)$/;
+
 const BOOTSTRAP = 'envoy.config.bootstrap.v3.Bootstrap';
 
 function readTexts(input: BootstrapInput, problems: Problems): ConfigText[] {
@@ -62,6 +65,14 @@ function readTexts(input: BootstrapInput, problems: Problems): ConfigText[] {
 }
 
 function readSource(text: ConfigText, problems: Problems): Source | null {
+  if (text.format === undefined && BINARY_OR_TEXT_PROTO.test(text.file)) {
+    problems.error(
+      [],
+      `not supported: ${text.file} is no YAML or JSON by its name`,
+      'a file called .yaml, .yml or .json',
+    );
+    return null;
+  }
   const format = text.format ?? (text.file.endsWith('.json') ? 'json' : 'yaml');
   return format === 'json'
     ? readJson(text.text, text.file, problems)

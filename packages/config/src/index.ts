@@ -27,6 +27,7 @@ export type {
   FieldTable,
   HarmlessTable,
   MessageCheck,
+  MessageChecks,
   ReportMistake,
   SupportDeclaration,
 } from './support/support.ts';

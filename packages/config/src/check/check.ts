@@ -8,6 +8,7 @@ import { checkClusterNames, clusterChecks } from './clusters.ts';
 import { type CheckContext, type FormatStringCheck, joinChecks } from './context.ts';
 import { checkListenerAddresses, listenerChecks } from './listeners.ts';
 import { routeChecks } from './routes.ts';
+import { serverChecks } from './server.ts';
 import { textChecks } from './texts.ts';
 import type { Bootstrap } from './types.ts';
 import { Walker } from './walker.ts';
@@ -62,6 +63,7 @@ export function checkMessage(
     routeChecks(context),
     clusterChecks(context),
     listenerChecks(context),
+    serverChecks(context),
   ]);
   new Walker(supportWith(options.support ?? []), problems, checks).walk(typeName, message);
   return context;

@@ -92,3 +92,37 @@ test('the connection manager is the last network filter', () => {
     /filters\[0\]: Error: terminal filter named envoy\.filters\.network\.http_connection_manager .* in a network filter chain\.$/,
   );
 });
+
+test('server names have whole-label wildcards, address ranges are addresses', () => {
+  const match = (filter_chain_match: object) =>
+    errorsOf(({ listener }) => {
+      listener.filter_chains[0].filter_chain_match = filter_chain_match;
+    });
+  assert.deepEqual(
+    match({
+      server_names: ['a.b', '*.a.b'],
+      source_prefix_ranges: [{ address_prefix: '10.0.0.0', prefix_len: 8 }],
+    }),
+    [],
+  );
+  for (const name of ['*', '*w.example.com', 'a.*'])
+    assert.match(match({ server_names: [name] })[0]!, /partial wildcards/);
+  assert.match(
+    match({ prefix_ranges: [{ address_prefix: 'x', prefix_len: 8 }] })[0]!,
+    /invalid ip\/mask combo 'x\/8'/,
+  );
+  assert.match(
+    match({ prefix_ranges: [{ address_prefix: '10.0.0.0', prefix_len: 33 }] })[0]!,
+    /invalid ip\/mask combo/,
+  );
+});
+
+test('an upgrade is configured once', () => {
+  const errors = errorsOf(({ manager }) => {
+    manager.upgrade_configs = [{ upgrade_type: 'websocket' }, { upgrade_type: 'WEBSOCKET' }];
+  });
+  assert.match(
+    errors[0]!,
+    /upgrade_configs\[1\]: Error: multiple upgrade configs with the same name: 'WEBSOCKET'$/,
+  );
+});

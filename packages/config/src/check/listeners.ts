@@ -1,7 +1,7 @@
 // Checks of listeners beyond single values: addresses, filter chains, and which filter has to be the last.
 
 import { isIP } from 'node:net';
-import type { Any, Filter, SocketAddress } from '../../descriptor/types.ts';
+import type { Any, CidrRange, Filter, FilterChainMatch, SocketAddress } from '../../descriptor/types.ts';
 import type { CheckContext, TypeChecks } from './context.ts';
 import type { FilterChain, HttpConnectionManager, HttpFilter, Listener, StaticResources } from './types.ts';
 
@@ -77,6 +77,15 @@ function checkChains(context: CheckContext, listener: Listener, path: Path): voi
   });
 }
 
+/** SNI matchers are whole names or whole labels: `*` alone and `*w.example.com` are not. */
+function checkServerNames(context: CheckContext, names: readonly string[], path: Path): void {
+  names.forEach((name, i) => {
+    if (!name.includes('*') || /^\*\.[^*]+$/.test(name)) return;
+    const text = 'partial wildcards are not supported in "server_names"';
+    context.problems.error([...path, i], text, 'a name or *.name');
+  });
+}
+
 /** `filter_chain_match: {}` is the same as none. */
 const EMPTY_MATCH = JSON.stringify({
   prefixRanges: [],
@@ -141,6 +150,15 @@ export function listenerChecks(context: CheckContext): TypeChecks {
       });
       checkChains(context, listener, path);
     },
+    'envoy.config.listener.v3.FilterChainMatch': ({ serverNames }: FilterChainMatch, path) => {
+      checkServerNames(context, serverNames, [...path, 'server_names']);
+    },
+    'envoy.config.core.v3.CidrRange': ({ addressPrefix, prefixLen }: CidrRange, path) => {
+      const version = isIP(addressPrefix);
+      if (version !== 0 && (prefixLen ?? 0) <= (version === 4 ? 32 : 128)) return;
+      const text = `invalid ip/mask combo '${addressPrefix}/${prefixLen ?? 0}' (format is <ip>/<# mask bits>)`;
+      context.problems.error(path, text);
+    },
     'envoy.config.bootstrap.v3.Admin': (
       { address }: { address?: { socketAddress?: SocketAddress } },
       path,
@@ -158,7 +176,13 @@ export function listenerChecks(context: CheckContext): TypeChecks {
       path,
     ) => {
       http(manager.httpFilters, [...path, 'http_filters']);
-      manager.upgradeConfigs.forEach(({ filters }, i) => {
+      const upgrades = new Set<string>();
+      manager.upgradeConfigs.forEach(({ upgradeType, filters }, i) => {
+        const at = [...path, 'upgrade_configs', i];
+        if (upgrades.has(upgradeType.toLowerCase())) {
+          context.problems.error(at, `Error: multiple upgrade configs with the same name: '${upgradeType}'`);
+        }
+        upgrades.add(upgradeType.toLowerCase());
         http(filters, [...path, 'upgrade_configs', i, 'filters']);
       });
     },

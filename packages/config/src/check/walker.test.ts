@@ -101,7 +101,7 @@ test('declared support adds fields, extensions and checks by type', () => {
       },
       fields: { [lua]: '*' },
       checks: {
-        [lua]: (message: { defaultSourceCode?: { inlineString?: string } }, report) => {
+        [lua]: (message, report) => {
           if (message.defaultSourceCode?.inlineString === 'bad(')
             report(['default_source_code', 'inline_string'], 'script load error', 'balance it');
         },

@@ -1,7 +1,7 @@
 // What the proxy implements, as tables: fields per message, extension types per extension point, and fields that
 // are accepted though they do nothing. Whatever the schema knows and these tables do not is refused by name.
 
-import type { Decoded } from '../decode/json-decoder.ts';
+import type { MessageTypes } from '../../descriptor/types.ts';
 
 /**
  * Supported fields by message. An entry is a field name, or `field=A,B` when only these values of it are; `'*'` for all.
@@ -18,15 +18,17 @@ export type ExtensionTable = Record<string, Record<string, readonly string[]>>;
 export type ReportMistake = (below: readonly (string | number)[], message: string, hint?: string) => void;
 
 /** Checks one decoded message of a type beyond what the schema says (a script's syntax, for example). */
-export type MessageCheck = (message: never, report: ReportMistake) => void;
+export type MessageCheck<T = never> = (message: T, report: ReportMistake) => void;
+
+/** Checks by message name. */
+export type MessageChecks = { [N in keyof MessageTypes]?: MessageCheck<MessageTypes[N]> };
 
 /** A group of support that a package declares for what it implements. */
 export interface SupportDeclaration {
   fields?: FieldTable;
   harmless?: HarmlessTable;
   extensions?: ExtensionTable;
-  /** By message name. */
-  checks?: Record<string, MessageCheck>;
+  checks?: MessageChecks;
 }
 
 /** The union of declarations. */
@@ -51,7 +53,7 @@ export class Support {
         this.#extensions.set(category, known);
       }
       for (const [message, check] of Object.entries(declaration.checks ?? {})) {
-        this.checks.set(message, [...(this.checks.get(message) ?? []), check]);
+        this.checks.set(message, [...(this.checks.get(message) ?? []), check as MessageCheck]);
       }
     }
   }
@@ -107,11 +109,4 @@ export class Support {
   namesIn(category: string): string[] {
     return [...(this.#extensions.get(category)?.values() ?? [])].flatMap(names => names.slice(0, 1));
   }
-}
-
-/** The Any of an extension: in `typed_config` beside a name, or the value itself. */
-export function extensionAny(value: Decoded): { holder: Decoded | null; key: string } {
-  return 'typeUrl' in value
-    ? { holder: null, key: '' }
-    : { holder: value, key: 'config' in value ? 'config' : 'typedConfig' };
 }
