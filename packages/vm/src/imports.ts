@@ -78,7 +78,11 @@ function bindFunction(
   isWasi: boolean,
   known: HostFunction | undefined,
 ): HostFunction {
-  if (known === undefined) return missingImport(vm, entry, 'which this host does not offer');
+  if (known === undefined) {
+    const extra = vm.options.imports?.get(`${entry.module}.${entry.name}`);
+    if (extra !== undefined) return extra(vm);
+    return missingImport(vm, entry, 'which this host does not offer');
+  }
   const expected = (isWasi ? WASI_TYPES : ENV_TYPES).get(entry.name) ?? entry.type;
   if (!compatible(entry.type, expected)) {
     return missingImport(vm, entry, `imported as ${entry.type}, while the ABI has ${expected}`);

@@ -9,6 +9,7 @@ import { RootContext, type RootOptions } from './contexts/root-context.ts';
 import { StreamContext } from './contexts/stream-context.ts';
 import { PluginStartError } from './errors.ts';
 import { classifyFailure } from './failure.ts';
+import type { HostFunction } from './host/host-function.ts';
 import { bindImports } from './imports.ts';
 import type { GuestMemory } from './memory.ts';
 import type { ModuleInfo, PluginModule } from './module/plugin-module.ts';
@@ -24,6 +25,8 @@ export interface VmOptions {
   readonly allowedCapabilities?: ReadonlySet<string>;
   /** Refuse modules that import what this host does not know, instead of trapping when it is called. */
   readonly strictImports?: boolean;
+  /** Functions for imports no host call answers, by "module.name"; asked before the unknown-import rule applies. */
+  readonly imports?: ReadonlyMap<string, (vm: Vm) => HostFunction>;
   /** Largest memory in pages of 64 KiB for a module that imports its memory. */
   readonly maxMemoryPages?: number;
 }
@@ -45,6 +48,8 @@ export class Vm {
   memory!: GuestMemory;
   allocator!: Allocator;
   callbacks!: Callbacks;
+  /** Everything the instance exports. */
+  exports!: WebAssembly.Exports;
   /** The context the running callback was made on; the VM's own (id 0) when none is running. */
   current: Context;
   /** The context host calls act on. */
@@ -189,6 +194,7 @@ export class Vm {
       instance = new WebAssembly.Instance(module.module, imports.object);
       const exported = Object.values(instance.exports).find(value => value instanceof WebAssembly.Memory);
       imports.attachMemory(exported);
+      this.exports = instance.exports;
       this.allocator = new Allocator(this, instance.exports);
       this.callbacks = bindCallbacks(this, instance.exports);
       this.#runStartFunctions(instance.exports as Record<string, (...args: number[]) => unknown>);
