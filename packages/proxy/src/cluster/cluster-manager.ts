@@ -89,6 +89,7 @@ export class ClusterManager {
     this.#clusters.set(name, cluster);
     this.#versions.set(name, snapshot.version);
     this.#context.lane.gaugeSet(this.#inflated, this.#clusters.size);
+    cluster.listen(host => this.#listener?.onHostRemoved(host, cluster));
     this.#listener?.onClusterAdded(cluster);
   }
 
@@ -104,7 +105,7 @@ export class ClusterManager {
     this.#clusters.delete(name);
     this.#versions.delete(name);
     this.#context.lane.gaugeSet(this.#inflated, this.#clusters.size);
-    cluster.active = false;
+    cluster.close();
     for (const host of cluster.setHosts([])) this.#listener?.onHostRemoved(host, cluster);
     this.#listener?.onClusterRemoved(cluster);
   }

@@ -9,9 +9,11 @@ import { ClusterStats } from './cluster-stats.ts';
 import type { ClusterSnapshot, WorkerContext } from './cluster-update.ts';
 import { Host } from './host.ts';
 import { type HostSet, hostSets } from './host-set.ts';
-import type { HostSpec } from './host-spec.ts';
+import { addressText, type HostSpec, NO_LOCALITY } from './host-spec.ts';
 import { createLoadBalancer } from './load-balancer/factory.ts';
 import type { LbContext, LoadBalancer } from './load-balancer/load-balancer.ts';
+import { OriginalDstBalancer } from './load-balancer/original-dst.ts';
+import { dropChance } from './overload-drop.ts';
 import { OutlierMonitor } from './outlier/outlier-monitor.ts';
 import { compileOutlierSettings, type OutlierSettings } from './outlier/outlier-settings.ts';
 import { compileProtocolOptions, type ProtocolOptions } from './protocol-options.ts';
@@ -40,6 +42,9 @@ export class Cluster {
   readonly #byKey = new Map<string, Host>();
   readonly #context: WorkerContext;
   readonly #outlierSettings: OutlierSettings | null;
+  readonly #originalDst: OriginalDstBalancer | null;
+  readonly #dropChance: number;
+  #onHostForgotten: (host: Host) => void = () => {};
 
   constructor(snapshot: ClusterSnapshot, context: WorkerContext) {
     const { config } = snapshot;
@@ -62,7 +67,9 @@ export class Cluster {
     this.breakers = PRIORITIES.map(
       (_, index) => new CircuitBreakers(snapshot.breakers, index, thresholds[index]!, context.workerIndex),
     );
-    this.loadBalancer = createLoadBalancer({
+    this.#dropChance = dropChance(config.loadAssignment?.policy);
+    this.#originalDst = config.type === 'ORIGINAL_DST' ? this.#originalDstBalancer() : null;
+    this.loadBalancer = this.#originalDst ?? createLoadBalancer({
       config,
       lane: context.lane,
       statPrefix: prefix,
@@ -84,8 +91,25 @@ export class Cluster {
     return host;
   }
 
+  /** True when this request is to be dropped by drop_overloads: 503, flag DO, before a host is chosen. */
+  dropsOverload(): boolean {
+    if (this.#dropChance === 0 || this.#context.random() >= this.#dropChance) return false;
+    // Exists only in clusters that drop: the name appears with the first one.
+    this.lane.inc(this.lane.counter(`cluster.${this.statName}.upstream_rq_drop_overload`));
+    return true;
+  }
+
+  /** Where an ORIGINAL_DST cluster takes the destination from: a request header, or null for the connection's address. */
+  get originalDstHeader(): string | null {
+    const settings = this.config.originalDstLbConfig;
+    if (settings?.useHttpHeader !== true) return null;
+    return settings.httpHeaderName === '' ? 'x-envoy-original-dst-host' : settings.httpHeaderName.toLowerCase();
+  }
+
   /** Takes over a new list of hosts. Hosts that keep their key keep their object; the others are returned as removed. */
   setHosts(specs: readonly HostSpec[]): Host[] {
+    // The hosts of ORIGINAL_DST are the worker's own: the main thread does not know them.
+    if (this.#originalDst !== null && this.active) return [];
     const nowMs = this.#context.clock.nowMs();
     const next: Host[] = [];
     const kept = new Set<string>();
@@ -135,6 +159,59 @@ export class Cluster {
   /** The host of this key (see HostSpec), if the cluster has it. */
   hostByKey(key: string): Host | undefined {
     return this.#byKey.get(key);
+  }
+
+  /** Hears of hosts that the cluster itself forgets (ORIGINAL_DST). */
+  listen(onHostForgotten: (host: Host) => void): void {
+    this.#onHostForgotten = onHostForgotten;
+  }
+
+  /** Ends what the cluster does by itself; its hosts are removed with setHosts([]). */
+  close(): void {
+    this.active = false;
+    this.#originalDst?.close();
+  }
+
+  #originalDstBalancer(): OriginalDstBalancer {
+    const { clock } = this.#context;
+    return new OriginalDstBalancer({
+      cleanupIntervalMs: this.config.cleanupInterval ?? 5000,
+      portOverride: this.config.originalDstLbConfig?.upstreamPortOverride ?? 0,
+      create: (address, port) => this.#addHost(address, port),
+      forget: host => {
+        this.#byKey.delete(host.key);
+        this.hosts = [...this.#byKey.values()];
+        host.inCluster = false;
+        this.#onHostForgotten(host);
+      },
+      clock,
+      lane: this.lane,
+      stats: this.stats,
+    });
+  }
+
+  /** The host of a place that a request named; two texts may mean the same place. */
+  #addHost(address: string, port: number): Host {
+    const key = addressText(address, port, '');
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
+    const spec: HostSpec = {
+      key,
+      address,
+      port,
+      pipePath: '',
+      hostname: '',
+      weight: 1,
+      priority: 0,
+      locality: NO_LOCALITY,
+      localityWeight: 0,
+      metadata: undefined,
+      healthFlags: 0,
+    };
+    const host = new Host(this.name, spec, this.lane, this.#context.clock.nowMs());
+    this.#byKey.set(key, host);
+    this.hosts = [...this.#byKey.values()];
+    return host;
   }
 
   #outlierMonitor(spec: HostSpec): OutlierMonitor | null {

@@ -15,7 +15,8 @@ import { isGrpcContentType } from '../filter-chain/local-reply.ts';
 import type { Stream } from '../filter-chain/stream.ts';
 import type { TerminalFilter } from '../filter-chain/terminal.ts';
 import type { FormattedReply, LocalReplyConfig } from '../format/local-reply.ts';
-import type { Route, RouteTable } from '../route/route-table.ts';
+import type { Route } from '../route/route.ts';
+import type { RouteTable } from '../route/route-table.ts';
 import type { WorkerServices } from '../server/worker-services.ts';
 import { ClientAddress } from './client-address.ts';
 import { ListenerHttpStats, ManagerStats } from './manager-stats.ts';
@@ -131,10 +132,6 @@ export class ConnectionManager {
     const headers = stream.requestHeaders;
     if (this.#routes === null || headers === null) return null;
     return this.#routes.match(headers, stream);
-  }
-
-  get routeTable(): RouteTable | null {
-    return this.#routes;
   }
 
   /** The last changes to a response, upstream's or our own, and its statistics. */

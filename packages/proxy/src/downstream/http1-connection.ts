@@ -24,7 +24,14 @@ export interface ConnectionOwner {
   onConnectionClosed(connection: Http1Connection): void;
 }
 
-const Phase = { Head: 0, Length: 1, Chunked: 2, Waiting: 3, Closing: 4, Closed: 5 } as const;
+const Phase: Readonly<Record<'Head' | 'Length' | 'Chunked' | 'Waiting' | 'Closing' | 'Closed', number>> = {
+  Head: 0,
+  Length: 1,
+  Chunked: 2,
+  Waiting: 3,
+  Closing: 4,
+  Closed: 5,
+};
 
 export class Http1Connection implements BytesReader, ChunkedSink {
   readonly info: DownstreamConnectionInfo;
@@ -38,7 +45,7 @@ export class Http1Connection implements BytesReader, ChunkedSink {
   readonly #timer: Timer;
   readonly #startMs: number;
   #chunks: ChunkedDecoder | null = null;
-  #phase: number = Phase.Head;
+  #phase = Phase.Head;
   #left = 0;
   /** Bytes of a head whose rest has not come, or of the next request while one is being answered. */
   #kept: Buffer | null = null;

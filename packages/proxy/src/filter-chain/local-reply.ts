@@ -48,7 +48,7 @@ export function makeLocalReply(
   const bytes = typeof text === 'string' ? Buffer.from(text, 'utf8') : text;
   if (bytes.length > 0) {
     headers.set('content-length', String(bytes.length));
-    if (!headers.has('content-type') || formatted !== null)
+    if (!headers.has('content-type') || (formatted !== null && formatted.changed))
       headers.set('content-type', formatted?.contentType ?? 'text/plain');
   }
   const head = request !== null && request.method === 'HEAD';

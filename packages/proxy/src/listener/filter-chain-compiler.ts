@@ -2,15 +2,16 @@
 // Runs on each worker when a snapshot arrives.
 
 import { DragomanError } from '@dragoman/base';
-import type { Any, FilterChain, HttpConnectionManager, HttpFilter, Listener, Router } from '@dragoman/config';
+import type { Any, FilterChain, HttpConnectionManager, HttpFilter, Listener, RouteConfiguration, Router } from '@dragoman/config';
 import { type AccessLogContext, compileAccessLogs } from '../access-log/access-log.ts';
 import { ConnectionManager } from '../connection-manager/connection-manager.ts';
 import { DEFAULTS, ManagerSettings } from '../connection-manager/settings.ts';
 import type { FilterContext, HttpFilterInstance, HttpFilterType } from '../filter-chain/filter.ts';
-import { compileLocalReply } from '../format/local-reply.ts';
+import { compileLocalReplyConfig } from '../format/local-reply.ts';
 import { RouterFilter } from '../router/router-filter.ts';
 import { RouterSettings } from '../router/router-settings.ts';
 import { compileRouteTable, type RouteTable } from '../route/route-table.ts';
+import type { RuntimeValues } from '../runtime/runtime-values.ts';
 import type { WorkerServices } from '../server/worker-services.ts';
 import type { ConnectionPools } from '../upstream/connection-pools.ts';
 
@@ -38,7 +39,7 @@ export function compileFilterChain(chain: FilterChain, listener: Listener, conte
     );
   const config = filter.typedConfig.value as HttpConnectionManager;
   const settings = new ManagerSettings(config);
-  const compiler = new HttpFilterCompiler(settings, listener, context);
+  const compiler = new HttpFilterCompiler(settings, listener, context, saysAnythingPerFilter(config.routeConfig));
   const filterInstances: HttpFilterInstance[] = [];
   let router = new RouterSettings(NO_ROUTER);
   for (const entry of config.httpFilters) {
@@ -50,18 +51,26 @@ export function compileFilterChain(chain: FilterChain, listener: Listener, conte
     worker: context.worker,
     listenerStatPrefix: context.listenerStatPrefix,
     bufferLimitBytes: listener.perConnectionBufferLimitBytes ?? DEFAULTS.perConnectionBufferLimitBytes,
-    routes: routesOf(config, compiler),
+    routes: routesOf(config, compiler, context.worker.runtime),
     filterInstances,
     accessLogs: compileAccessLogs(config.accessLog, context.accessLogs),
-    localReply: compileLocalReply(config.localReplyConfig),
+    localReply:
+      config.localReplyConfig === undefined
+        ? null
+        : compileLocalReplyConfig(config.localReplyConfig, context.worker.runtime),
     createTerminal: stream => new RouterFilter(stream, router, context.pools),
   });
   return manager;
 }
 
-function routesOf(config: HttpConnectionManager, compiler: HttpFilterCompiler): RouteTable | null {
+function routesOf(
+  config: HttpConnectionManager,
+  compiler: HttpFilterCompiler,
+  runtime: RuntimeValues,
+): RouteTable | null {
   if (config.routeConfig === undefined) return null;
   return compileRouteTable(config.routeConfig, {
+    runtime,
     compileFilterConfig: (filterName, any) => compiler.compileRouteConfig(filterName, any),
   });
 }
@@ -70,11 +79,14 @@ class HttpFilterCompiler {
   readonly #settings: ManagerSettings;
   readonly #listener: Listener;
   readonly #context: ChainContext;
+  /** Routes may switch filters off and on. */
+  readonly #switchable: boolean;
 
-  constructor(settings: ManagerSettings, listener: Listener, context: ChainContext) {
+  constructor(settings: ManagerSettings, listener: Listener, context: ChainContext, switchable: boolean) {
     this.#settings = settings;
     this.#listener = listener;
     this.#context = context;
+    this.#switchable = switchable;
   }
 
   compile(entry: HttpFilter, into: HttpFilterInstance[]): void {
@@ -85,7 +97,8 @@ class HttpFilterCompiler {
       throw new DragomanError('FILTER_TYPE', `http filter ${entry.name}: no filter is registered for ${typeName}`);
     }
     const instance = type.create(entry.typedConfig!.value, this.#filterContext(entry.name));
-    into.push(new SwitchableFilter(entry.name, entry.disabled, instance));
+    if (this.#switchable) into.push(new SwitchableFilter(entry.name, entry.disabled, instance));
+    else if (!entry.disabled) into.push(instance);
   }
 
   compileRouteConfig(filterName: string, any: Any): unknown {
@@ -132,18 +145,28 @@ class SwitchableFilter implements HttpFilterInstance {
   }
 
   createFilter(stream: Parameters<HttpFilterInstance['createFilter']>[0]): ReturnType<HttpFilterInstance['createFilter']> {
-    const table = stream.manager.routeTable;
-    if (table === null || !table.hasFilterConfigs) {
-      if (this.#disabled) return null;
-    } else if (stream.getRoute()?.filterDisabled(this.#name) ?? this.#disabled) {
-      return null;
-    }
-    return this.#instance.createFilter(stream);
+    const disabled = stream.getRoute()?.filterDisabled(this.#name) ?? this.#disabled;
+    return disabled ? null : this.#instance.createFilter(stream);
   }
 
   close(): void {
     this.#instance.close?.();
   }
+}
+
+/** Whether any level of the routes has typed_per_filter_config: if not, no filter needs to ask its route. */
+function saysAnythingPerFilter(routes: RouteConfiguration | undefined): boolean {
+  if (routes === undefined) return false;
+  const says = (level: { typedPerFilterConfig: Record<string, unknown> }): boolean =>
+    Object.keys(level.typedPerFilterConfig).length > 0;
+  return (
+    says(routes) ||
+    routes.virtualHosts.some(
+      host =>
+        says(host) ||
+        host.routes.some(route => says(route) || (route.route?.weightedClusters?.clusters.some(says) ?? false)),
+    )
+  );
 }
 
 const NO_ROUTER: Router = {

@@ -10,6 +10,8 @@ export interface Snapshot {
   readonly clusters: readonly ClusterSnapshot[];
   /** What filters had prepared on the main thread (compiled modules, file contents), by key. */
   readonly attachments: ReadonlyMap<string, unknown>;
+  /** The runtime layers merged: dotted key to value. */
+  readonly runtime: ReadonlyMap<string, unknown>;
   /**
    * Ports for addresses configured with port 0, by "listener name/address index": the first worker lets the system choose,
    * reports them, and the others bind the same.

@@ -4,7 +4,7 @@
 import { type Clock, DragomanError, type Logger, systemClock, Timers } from '@dragoman/base';
 import type { Listener } from '@dragoman/config';
 import type { StatLane } from '@dragoman/shm';
-import { AccessLogFiles } from '../access-log/access-log-file.ts';
+import { LogFiles } from '../access-log/log-file.ts';
 import { ClusterManager } from '../cluster/cluster-manager.ts';
 import type { ClusterReport, ClusterUpdate } from '../cluster/cluster-update.ts';
 import type { ConnectionManager } from '../connection-manager/connection-manager.ts';
@@ -14,6 +14,7 @@ import { type ChainContext, compileFilterChain } from '../listener/filter-chain-
 import { ActiveListener } from '../listener/listener.ts';
 import { listenAddress, listenAddressText } from '../listener/listener-address.ts';
 import { ListenerStats } from '../listener/listener-stats.ts';
+import { RuntimeValues } from '../runtime/runtime-values.ts';
 import { ReadBuffers } from '../socket/read-buffers.ts';
 import { AsyncClient } from '../upstream/async-client.ts';
 import { ConnectionPools } from '../upstream/connection-pools.ts';
@@ -40,7 +41,7 @@ export class WorkerServer {
   readonly #services: WorkerServices;
   readonly #pools: ConnectionPools;
   readonly #filterTypes: ReadonlyMap<string, HttpFilterType>;
-  readonly #files: AccessLogFiles;
+  readonly #files: LogFiles;
   readonly #listeners = new Map<string, ActiveListener>();
   #managers: ConnectionManager[] = [];
   #connectionIds = 0;
@@ -66,6 +67,7 @@ export class WorkerServer {
       timers,
       logger,
       clusters,
+      runtime: new RuntimeValues(),
       readBuffers: new ReadBuffers(),
       dateLine: new DateLine(clock),
       draining: false,
@@ -74,7 +76,7 @@ export class WorkerServer {
     services.asyncClient = new AsyncClient(services, this.#pools);
     clusters.listen(this.#pools);
     this.#services = services;
-    this.#files = new AccessLogFiles({ lane, logger, flushIntervalMs: options.fileFlushIntervalMs });
+    this.#files = new LogFiles({ lane, logger, flushIntervalMs: options.fileFlushIntervalMs });
     this.#filterTypes = new Map(options.filterTypes.flatMap(type => type.configTypes.map(name => [name, type])));
   }
 
@@ -83,6 +85,7 @@ export class WorkerServer {
    * @throws DragomanError LISTENER_BIND, FILTER_TYPE and what compiling a filter throws.
    */
   async applySnapshot(snapshot: Snapshot): Promise<BoundListener[]> {
+    this.#services.runtime.replace(snapshot.runtime);
     this.#services.clusters.applySnapshot(snapshot.clusters);
     const replaced = this.#managers;
     this.#managers = [];
@@ -108,7 +111,7 @@ export class WorkerServer {
       pools: this.#pools,
       filterTypes: this.#filterTypes,
       attachments: snapshot.attachments,
-      accessLogs: { files: this.#files },
+      accessLogs: { files: this.#files, runtime: this.#services.runtime },
       listenerStatPrefix,
     };
     const manager = compileFilterChain(chain, config, context);
@@ -131,6 +134,11 @@ export class WorkerServer {
       bound.push({ key, listenerName: name, address: address.host, port: boundPort });
     }
     return bound;
+  }
+
+  /** Takes over changed runtime values. */
+  setRuntime(values: ReadonlyMap<string, unknown>): void {
+    this.#services.runtime.replace(values);
   }
 
   applyClusterUpdate(update: ClusterUpdate): void {

@@ -1,0 +1,70 @@
+// Response headers: a header map with the status as a number.
+
+import { HeaderMap } from './header-map.ts';
+import { lowerCaseName } from './header-validation.ts';
+
+const STATUS_NAME = ':status';
+const MIN_SETTABLE_STATUS = 200;
+const MAX_SETTABLE_STATUS = 599;
+
+/** ":status" works in get, getAll, has and set (200 to 599); it cannot be removed or added. */
+export class ResponseHeaders extends HeaderMap {
+  status = 0;
+
+  /** A response of [name, value, ...] with ":status" among them; nothing is validated. */
+  static override fromPairs(pairs: readonly string[]): ResponseHeaders {
+    const headers = new ResponseHeaders();
+    for (let i = 0; i < pairs.length; i += 2) {
+      const name = lowerCaseName(pairs[i]);
+      if (name === STATUS_NAME) headers.status = Number(pairs[i + 1]);
+      else headers.addLine(`${name}: ${pairs[i + 1]}\r\n`, name, pairs[i + 1]);
+    }
+    return headers;
+  }
+
+  override get(name: string): string | undefined {
+    return name === STATUS_NAME ? this.#statusText() : super.get(name);
+  }
+
+  override getAll(name: string): string[] {
+    if (name !== STATUS_NAME) return super.getAll(name);
+    return this.status === 0 ? [] : [String(this.status)];
+  }
+
+  override has(name: string): boolean {
+    return name === STATUS_NAME ? this.status !== 0 : super.has(name);
+  }
+
+  override set(name: string, value: string): boolean {
+    if (name !== STATUS_NAME) return super.set(name, value);
+    if (!/^\d{3}$/.test(value)) return false;
+    const status = Number(value);
+    if (status < MIN_SETTABLE_STATUS || status > MAX_SETTABLE_STATUS) return false;
+    this.status = status;
+    return true;
+  }
+
+  override get count(): number {
+    return this.status === 0 ? this.lineCount : this.lineCount + 1;
+  }
+
+  override forEach(visit: (name: string, value: string) => void): void {
+    if (this.status !== 0) visit(STATUS_NAME, String(this.status));
+    this.forEachLine(visit);
+  }
+
+  override copy(): ResponseHeaders {
+    const copy = this.copyLinesTo(new ResponseHeaders());
+    copy.status = this.status;
+    return copy;
+  }
+
+  override reset(): void {
+    super.reset();
+    this.status = 0;
+  }
+
+  #statusText(): string | undefined {
+    return this.status === 0 ? undefined : String(this.status);
+  }
+}
