@@ -1,7 +1,13 @@
 // Reads the configuration the user asked for and collects what is wrong with it: every mistake in one run. Printing is
 // validate.ts and application.ts.
 
-import { type Bootstrap, type ConfigError, loadBootstrap, type SupportDeclaration } from '@dragoman/config';
+import {
+  type Bootstrap,
+  type ConfigError,
+  loadBootstrap,
+  type MessageCheck,
+  type SupportDeclaration,
+} from '@dragoman/config';
 import { httpFilterTypes, prepareWasmPlugins } from '@dragoman/filters';
 import type { StatLane } from '@dragoman/shm';
 import type { Settings } from './command-line.ts';
@@ -31,7 +37,7 @@ export interface ReadOptions {
 
 /** The checks of the filters themselves, beyond what the schema says. */
 function filterSupport(): SupportDeclaration {
-  const checks: NonNullable<SupportDeclaration['checks']> = {};
+  const checks: Record<string, MessageCheck> = {};
   for (const type of httpFilterTypes) {
     if (type.validate === undefined) continue;
     for (const name of type.configTypes)

@@ -68,6 +68,7 @@ export class ControlPlane implements FleetOwner {
       concurrency: settings.concurrency,
       resolverFor: clusterResolvers(),
       post: update => fleet.post(update),
+      statValue: name => stats.value(name),
     });
     this.#runtime = new RuntimeLayers(bootstrap, merged => fleet.setRuntime(merged));
     this.#admin = bootstrap.admin?.address === undefined ? null : this.#makeAdmin();
