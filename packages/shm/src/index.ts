@@ -1,4 +1,8 @@
 // Entry of @dragoman/shm.
+
+export { Arena, type ArenaMemory, type ArenaOptions, MAX_OWNERS } from './arena/arena.ts';
+export { SetResult, SharedDataStore, type SharedValue } from './arena/shared-data.ts';
+export { EnqueueResult, SharedQueueStore } from './arena/shared-queues.ts';
 export { BUCKET_COUNT, bucketLowerBound, bucketOf, bucketWidth } from './stats/histogram-buckets.ts';
 export {
   DEFAULT_BOUNDS,
@@ -21,3 +25,4 @@ export {
   type StatSnapshot,
   StatTable,
 } from './stats/stat-table.ts';
+export { TokenBucket, type TokenBucketMemory, type TokenBucketOptions } from './token-bucket.ts';
