@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { createHash, generateKeyPairSync, sign, verify } from 'node:crypto';
+import { describe, test } from 'node:test';
+import { Status } from '@dragoman/abi';
+import type { ForeignFunction } from '../foreign/foreign-function.ts';
+import { readBytesFields, writeField } from '../foreign/protobuf.ts';
+import {
+  type Fixture,
+  type FixtureOptions,
+  inRequestHeaders,
+  requestHeaders,
+  startStream,
+} from '../testing/fixture.ts';
+
+const CALL = 'proxy_call_foreign_function';
+
+function calling(options: FixtureOptions = {}) {
+  const fixture: Fixture = startStream(options);
+  const call = (name: string, args: string | Buffer) => {
+    let answer: { status: number; result: Buffer } | undefined;
+    inRequestHeaders(fixture, requestHeaders(), () => {
+      const { puppet } = fixture;
+      puppet.clearSlots();
+      const status = puppet.call(CALL, name, args, puppet.slot(0), puppet.slot(1));
+      // Outputs are untouched for an unknown name.
+      const result = puppet.u32(1) === 0xeeeeeeee ? 'untouched' : puppet.text();
+      answer = { status, result: Buffer.from(result, 'latin1') };
+      return 0;
+    });
+    return answer!;
+  };
+  return { fixture, call };
+}
+
+describe('foreign functions', () => {
+  test('S93: an unknown name is NOT_FOUND and leaves the results alone', () => {
+    const { call } = calling();
+    assert.deepEqual(call('no such function', ''), {
+      status: Status.NotFound,
+      result: Buffer.from('untouched'),
+    });
+  });
+
+  test('S93: compress and uncompress are inverse; what is no zlib stream is SERIALIZATION_FAILURE', () => {
+    const { call } = calling();
+    const text = 'text '.repeat(500);
+    const packed = call('compress', text);
+    assert.equal(packed.status, 0);
+    assert.ok(packed.result.length < 100);
+    assert.deepEqual(call('uncompress', packed.result), { status: 0, result: Buffer.from(text) });
+    assert.equal(call('uncompress', 'no zlib').status, Status.SerializationFailure);
+    assert.equal(call('uncompress', packed.result.subarray(0, 10)).status, Status.SerializationFailure);
+  });
+
+  test('S93: null result pointers discard the result', () => {
+    const { fixture } = calling();
+    let status = -1;
+    inRequestHeaders(fixture, requestHeaders(), () => {
+      status = fixture.puppet.call(CALL, 'compress', 'text', 0, 0);
+      return 0;
+    });
+    assert.equal(status, 0);
+    assert.deepEqual(fixture.puppet.allocations, []);
+  });
+
+  test('results are written also when the function failed', () => {
+    const failing: ForeignFunction = () => ({ status: Status.InternalFailure, result: Buffer.from('why') });
+    const { call } = calling({ host: { foreignFunctions: new Map([['failing', failing]]) } });
+    assert.deepEqual(call('failing', ''), { status: Status.InternalFailure, result: Buffer.from('why') });
+  });
+
+  test('the function sees the real context, not the effective one; clear_route_cache does nothing on a root', () => {
+    const { fixture, call } = calling();
+    call('clear_route_cache', '');
+    assert.deepEqual(fixture.streamHost.asked, ['clearRouteCache']);
+    fixture.puppet.on.proxy_on_tick = () => {
+      fixture.puppet.call('proxy_set_effective_context', fixture.stream.id);
+      return fixture.puppet.call(CALL, 'clear_route_cache', '', 0, 0);
+    };
+    fixture.root.setTickPeriod(1);
+    fixture.clock.advance(1);
+    assert.deepEqual(fixture.streamHost.asked, ['clearRouteCache']);
+  });
+
+  test('verify_signature: right, wrong, and unusable keys', () => {
+    const { call } = calling();
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const text = Buffer.from('the text');
+    const signature = sign('sha256', text, privateKey);
+    const der = publicKey.export({ type: 'spki', format: 'der' });
+    const pem = Buffer.from(publicKey.export({ type: 'spki', format: 'pem' }));
+    const args = (signed: Buffer, ...key: [number, Buffer][]) =>
+      Buffer.concat([
+        writeField(1, Buffer.from('sha256')),
+        ...key.map(([field, bytes]) => writeField(field, bytes)),
+        writeField(3, signed),
+        writeField(4, text),
+      ]);
+    const good = writeField(1, true);
+    assert.deepEqual(call('verify_signature', args(signature, [2, der])), { status: 0, result: good });
+    assert.deepEqual(call('verify_signature', args(signature, [5, pem])), { status: 0, result: good });
+    const wrong = call('verify_signature', args(createHash('sha256').digest(), [2, der]));
+    assert.equal(wrong.status, 0);
+    assert.equal(readBytesFields(wrong.result).has(1), false);
+    for (const bad of [
+      args(signature),
+      args(signature, [2, der], [5, pem]),
+      args(signature, [2, text]),
+      Buffer.from([0xff]),
+    ]) {
+      assert.equal(call('verify_signature', bad).status, Status.BadArgument);
+    }
+  });
+
+  test('sign makes a signature that the public key verifies', () => {
+    const { call } = calling();
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const text = Buffer.from('the text');
+    const { status, result } = call(
+      'sign',
+      Buffer.concat([
+        writeField(1, Buffer.from('sha256')),
+        writeField(2, privateKey.export({ type: 'pkcs8', format: 'der' })),
+        writeField(3, text),
+      ]),
+    );
+    assert.equal(status, 0);
+    assert.ok(verify('sha256', text, publicKey, readBytesFields(result).get(2)!));
+  });
+});
