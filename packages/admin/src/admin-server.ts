@@ -182,5 +182,7 @@ function send(request: IncomingMessage, response: ServerResponse, reply: AdminRe
   response.sendDate = false;
   if (!closing) response.removeHeader('connection');
   response.writeHead(reply.status, lines);
-  response.end(reply.body, () => reply.afterwards?.());
+  // Comes after the last byte, and also when the client has gone away meanwhile.
+  if (reply.afterwards !== undefined) response.once('close', reply.afterwards);
+  response.end(reply.body);
 }
