@@ -13,9 +13,9 @@ import { addressText, type HostSpec, NO_LOCALITY } from './host-spec.ts';
 import { createLoadBalancer } from './load-balancer/factory.ts';
 import type { LbContext, LoadBalancer } from './load-balancer/load-balancer.ts';
 import { OriginalDstBalancer } from './load-balancer/original-dst.ts';
-import { dropChance } from './overload-drop.ts';
 import { OutlierMonitor } from './outlier/outlier-monitor.ts';
 import { compileOutlierSettings, type OutlierSettings } from './outlier/outlier-settings.ts';
+import { dropChance } from './overload-drop.ts';
 import { compileProtocolOptions, type ProtocolOptions } from './protocol-options.ts';
 import { ResponseStats } from './response-stats.ts';
 
@@ -69,15 +69,17 @@ export class Cluster {
     );
     this.#dropChance = dropChance(config.loadAssignment?.policy);
     this.#originalDst = config.type === 'ORIGINAL_DST' ? this.#originalDstBalancer() : null;
-    this.loadBalancer = this.#originalDst ?? createLoadBalancer({
-      config,
-      lane: context.lane,
-      statPrefix: prefix,
-      stats: this.stats,
-      random: context.random,
-      clock: context.clock,
-      showsTableSize: context.workerIndex === 0,
-    });
+    this.loadBalancer =
+      this.#originalDst ??
+      createLoadBalancer({
+        config,
+        lane: context.lane,
+        statPrefix: prefix,
+        stats: this.stats,
+        random: context.random,
+        clock: context.clock,
+        showsTableSize: context.workerIndex === 0,
+      });
     this.setHosts(snapshot.hosts);
   }
 
@@ -103,7 +105,9 @@ export class Cluster {
   get originalDstHeader(): string | null {
     const settings = this.config.originalDstLbConfig;
     if (settings?.useHttpHeader !== true) return null;
-    return settings.httpHeaderName === '' ? 'x-envoy-original-dst-host' : settings.httpHeaderName.toLowerCase();
+    return settings.httpHeaderName === ''
+      ? 'x-envoy-original-dst-host'
+      : settings.httpHeaderName.toLowerCase();
   }
 
   /** Takes over a new list of hosts. Hosts that keep their key keep their object; the others are returned as removed. */

@@ -3,7 +3,11 @@
 
 import type { ClusterLoadAssignment_Policy as AssignmentPolicy } from '@dragoman/config';
 
-const DENOMINATORS: Readonly<Record<string, number>> = { HUNDRED: 100, TEN_THOUSAND: 10_000, MILLION: 1_000_000 };
+const DENOMINATORS: Readonly<Record<string, number>> = {
+  HUNDRED: 100,
+  TEN_THOUSAND: 10_000,
+  MILLION: 1_000_000,
+};
 
 /** The chance, 0 to 1, that a request is dropped; Envoy takes one category. */
 export function dropChance(policy: AssignmentPolicy | undefined): number {

@@ -1,9 +1,9 @@
 // ORIGINAL_DST: the request itself says where it goes, and a host is made for each such place on first use. Hosts
 // that have had nothing to do for a whole cleanup interval are forgotten.
 
+import { isIP } from 'node:net';
 import type { Clock } from '@dragoman/base';
 import type { StatLane } from '@dragoman/shm';
-import { isIP } from 'node:net';
 import type { ClusterStats } from '../cluster-stats.ts';
 import type { Host } from '../host.ts';
 import type { LbContext, LoadBalancer } from './load-balancer.ts';
