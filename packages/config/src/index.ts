@@ -27,7 +27,6 @@ export type {
   FieldTable,
   HarmlessTable,
   MessageCheck,
-  MessageChecks,
   ReportMistake,
   SupportDeclaration,
 } from './support/support.ts';

@@ -61,24 +61,3 @@ test('the local cluster exists', () => {
     [],
   );
 });
-
-test('hash tables have sizes that work', () => {
-  assert.match(
-    errorsOf(({ cluster }) => {
-      cluster.maglev_lb_config = { table_size: 65536 };
-    })[0]!,
-    /must be prime/,
-  );
-  assert.deepEqual(
-    errorsOf(({ cluster }) => {
-      cluster.maglev_lb_config = { table_size: 65537 };
-    }),
-    [],
-  );
-  assert.match(
-    errorsOf(({ cluster }) => {
-      cluster.ring_hash_lb_config = { minimum_ring_size: 10, maximum_ring_size: 9 };
-    })[0]!,
-    /minimum_ring_size \(10\) > maximum_ring_size \(9\)/,
-  );
-});

@@ -60,35 +60,11 @@ function resolveStaticNames(context: CheckContext, cluster: Cluster, path: Path)
   }
 }
 
-/** A Maglev table spreads evenly only when its size is prime. */
-function isPrime(size: number): boolean {
-  for (let i = 2; i * i <= size; i++) if (size % i === 0) return false;
-  return size > 1;
-}
-
-/** Envoy's defaults when one of the two ring sizes is not set. */
-const MIN_RING_SIZE = 1024;
-const MAX_RING_SIZE = 8 * 1024 * 1024;
-
-function checkBalancing(context: CheckContext, cluster: Cluster, path: Path): void {
-  const tableSize = cluster.maglevLbConfig?.tableSize;
-  if (tableSize !== undefined && !isPrime(tableSize)) {
-    const text = 'The table size of maglev must be prime number';
-    context.problems.error([...path, 'maglev_lb_config', 'table_size'], text);
-  }
-  const { minimumRingSize = MIN_RING_SIZE, maximumRingSize = MAX_RING_SIZE } = cluster.ringHashLbConfig ?? {};
-  if (minimumRingSize > maximumRingSize) {
-    const text = `ring hash: minimum_ring_size (${minimumRingSize}) > maximum_ring_size (${maximumRingSize})`;
-    context.problems.error([...path, 'ring_hash_lb_config'], text);
-  }
-}
-
 /** Checks by message type. */
 export function clusterChecks(context: CheckContext): TypeChecks {
   return {
     'envoy.config.cluster.v3.Cluster': (cluster: Cluster, path) => {
       const type = cluster.clusterType === undefined ? (cluster.type ?? 'STATIC') : null;
-      checkBalancing(context, cluster, path);
       if (type === 'STATIC') resolveStaticNames(context, cluster, path);
       if (type === 'EDS' && cluster.edsClusterConfig?.edsConfig === undefined) {
         context.problems.error(

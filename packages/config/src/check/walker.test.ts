@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Lua } from '../../descriptor/types.ts';
 import { errorsOf, load, warningsOf } from '../../fixtures/sample.ts';
 import type { SupportDeclaration } from '../support/support.ts';
 
@@ -101,7 +102,7 @@ test('declared support adds fields, extensions and checks by type', () => {
       },
       fields: { [lua]: '*' },
       checks: {
-        [lua]: (message, report) => {
+        [lua]: (message: Lua, report) => {
           if (message.defaultSourceCode?.inlineString === 'bad(')
             report(['default_source_code', 'inline_string'], 'script load error', 'balance it');
         },

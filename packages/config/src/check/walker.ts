@@ -80,23 +80,27 @@ export class Walker {
       );
       return false;
     }
-    const reason = this.#support.harmlessReason(schema.name, field.name);
-    if (reason !== null) {
-      this.#problems.warn(this.#path, `accepted and ignored: ${reason}`);
-      return false;
-    }
     if (field.deprecated)
       this.#problems.warn(this.#path, `Using deprecated option '${schema.name}.${field.name}'`);
     const values = field.repeated && field.kind === 'enum' ? (value as unknown[]) : [value];
-    for (const one of values) {
-      if (this.#support.implements(schema.name, field.name, one)) continue;
-      const only = this.#support.valuesOf(schema.name, field.name);
-      const what = only.length === 0 ? `${schema.name}.${field.name}` : `${field.name}: ${String(one)}`;
-      this.#problems.error(this.#path, `not supported: ${what}`, only.join(' or '));
+    const refused = values.find(one => !this.#support.implements(schema.name, field.name, one));
+    if (refused !== undefined) {
+      this.#refuse(schema, field, refused);
       return false;
     }
     if (field.kind === 'enum') this.#disallowedValues(field, values as string[]);
     return true;
+  }
+
+  #refuse(schema: MessageSchema, field: FieldSchema, value: unknown): void {
+    const reason = this.#support.harmlessReason(schema.name, field.name);
+    if (reason !== null) {
+      this.#problems.warn(this.#path, `accepted and ignored: ${reason}`);
+      return;
+    }
+    const only = this.#support.valuesOf(schema.name, field.name);
+    const what = only.length === 0 ? `${schema.name}.${field.name}` : `${field.name}: ${String(value)}`;
+    this.#problems.error(this.#path, `not supported: ${what}`, only.join(' or '));
   }
 
   #disallowedValues(field: FieldSchema, values: readonly string[]): void {

@@ -22,14 +22,7 @@ export const httpFilterSupport: SupportDeclaration = {
     },
   },
   fields: {
-    [ROUTER]: [
-      'dynamic_stats',
-      'start_child_span=false',
-      'suppress_envoy_headers',
-      'strict_check_headers',
-      'respect_expected_rq_timeout',
-      'suppress_grpc_request_failure_code_stats',
-    ],
+    [ROUTER]: ['start_child_span=false', 'suppress_envoy_headers', 'respect_expected_rq_timeout'],
     [`${HTTP}.wasm.v3.Wasm`]: '*',
     [`${WASM}.PluginConfig`]: [
       'name',
@@ -41,14 +34,7 @@ export const httpFilterSupport: SupportDeclaration = {
       'reload_config',
       'capability_restriction_config',
     ],
-    [`${WASM}.VmConfig`]: [
-      'vm_id',
-      'runtime',
-      'code',
-      'configuration',
-      'environment_variables',
-      'nack_on_code_cache_miss',
-    ],
+    [`${WASM}.VmConfig`]: ['vm_id', 'runtime', 'code', 'configuration', 'environment_variables'],
     [`${WASM}.EnvironmentVariables`]: '*',
     [`${WASM}.CapabilityRestrictionConfig`]: '*',
     [`${WASM}.SanitizationConfig`]: '*',
@@ -80,6 +66,13 @@ export const httpFilterSupport: SupportDeclaration = {
     [`${FAULT}.FaultDelay.HeaderDelay`]: '*',
   },
   harmless: {
-    [`${WASM}.VmConfig`]: { allow_precompiled: 'modules are compiled here, and cached' },
+    [ROUTER]: {
+      dynamic_stats: 'statistics only',
+      suppress_grpc_request_failure_code_stats: 'statistics only',
+    },
+    [`${WASM}.VmConfig`]: {
+      allow_precompiled: 'modules are compiled here, and cached',
+      nack_on_code_cache_miss: 'code is fetched before the configuration is taken',
+    },
   },
 };

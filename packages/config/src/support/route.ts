@@ -38,6 +38,7 @@ export const routeSupport: SupportDeclaration = {
       'metadata',
     ],
     [`${ROUTE}.VirtualHost`]: [
+      'request_body_buffer_limit',
       'name',
       'domains',
       'routes',
@@ -55,6 +56,7 @@ export const routeSupport: SupportDeclaration = {
     ],
     [`${ROUTE}.VirtualCluster`]: '*',
     [`${ROUTE}.Route`]: [
+      'request_body_buffer_limit',
       'name',
       'match',
       'route',
@@ -67,6 +69,8 @@ export const routeSupport: SupportDeclaration = {
       'per_request_buffer_limit_bytes',
     ],
     [`${ROUTE}.RouteMatch`]: [
+      'cookies',
+      'filter_state',
       'prefix',
       'path',
       'safe_regex',
@@ -83,9 +87,12 @@ export const routeSupport: SupportDeclaration = {
     [`${ROUTE}.RouteMatch.GrpcRouteMatchOptions`]: '*',
     [`${ROUTE}.RouteMatch.TlsContextMatchOptions`]: '*',
     [`${ROUTE}.RouteMatch.ConnectMatcher`]: '*',
+    [`${ROUTE}.CookieMatcher`]: '*',
     [`${ROUTE}.HeaderMatcher`]: '*',
     [`${ROUTE}.QueryParameterMatcher`]: '*',
     [`${ROUTE}.RouteAction`]: [
+      'path_rewrite',
+      'host_rewrite',
       'cluster',
       'cluster_header',
       'weighted_clusters',
@@ -113,6 +120,8 @@ export const routeSupport: SupportDeclaration = {
     [`${ROUTE}.RouteAction.MaxStreamDuration`]: '*',
     [`${ROUTE}.RouteAction.UpgradeConfig`]: ['upgrade_type', 'enabled'],
     [`${ROUTE}.RouteAction.RequestMirrorPolicy`]: [
+      'request_headers_mutations',
+      'host_rewrite_literal',
       'cluster',
       'cluster_header',
       'runtime_fraction',
@@ -139,7 +148,7 @@ export const routeSupport: SupportDeclaration = {
       'allow_cross_scheme_redirect',
       'response_headers_to_copy',
     ],
-    [`${ROUTE}.WeightedCluster`]: ['clusters', 'total_weight', 'runtime_key_prefix', 'header_name'],
+    [`${ROUTE}.WeightedCluster`]: ['clusters', 'runtime_key_prefix', 'header_name'],
     [`${ROUTE}.WeightedCluster.ClusterWeight`]: [
       'name',
       'cluster_header',
@@ -177,6 +186,7 @@ export const routeSupport: SupportDeclaration = {
       tracing: 'there is no tracing',
     },
     [`${ROUTE}.RouteAction`]: { early_data_policy: 'there is no TLS early data' },
+    [`${ROUTE}.WeightedCluster`]: { total_weight: 'deprecated: the sum of the weights counts' },
     [`${ROUTE}.Decorator`]: { '*': 'names a trace span: there is no tracing' },
     [`${ROUTE}.Tracing`]: { '*': 'there is no tracing' },
   },

@@ -1,8 +1,6 @@
 // What the proxy implements, as tables: fields per message, extension types per extension point, and fields that
 // are accepted though they do nothing. Whatever the schema knows and these tables do not is refused by name.
 
-import type { MessageTypes } from '../../descriptor/types.ts';
-
 /**
  * Supported fields by message. An entry is a field name, or `field=A,B` when only these values of it are; `'*'` for all.
  */
@@ -17,18 +15,19 @@ export type ExtensionTable = Record<string, Record<string, readonly string[]>>;
 /** Reports a mistake at a path below the checked message. */
 export type ReportMistake = (below: readonly (string | number)[], message: string, hint?: string) => void;
 
-/** Checks one decoded message of a type beyond what the schema says (a script's syntax, for example). */
-export type MessageCheck<T = never> = (message: T, report: ReportMistake) => void;
-
-/** Checks by message name. */
-export type MessageChecks = { [N in keyof MessageTypes]?: MessageCheck<MessageTypes[N]> };
+/**
+ * Checks one decoded message of a type beyond what the schema says (a script's syntax, for example). Write the type at
+ * the parameter: `(policy: CorsPolicy, report) => ...`.
+ */
+export type MessageCheck = (message: never, report: ReportMistake) => void;
 
 /** A group of support that a package declares for what it implements. */
 export interface SupportDeclaration {
   fields?: FieldTable;
   harmless?: HarmlessTable;
   extensions?: ExtensionTable;
-  checks?: MessageChecks;
+  /** By message name. */
+  checks?: Record<string, MessageCheck>;
 }
 
 /** The union of declarations. */
@@ -53,7 +52,7 @@ export class Support {
         this.#extensions.set(category, known);
       }
       for (const [message, check] of Object.entries(declaration.checks ?? {})) {
-        this.checks.set(message, [...(this.checks.get(message) ?? []), check as MessageCheck]);
+        this.checks.set(message, [...(this.checks.get(message) ?? []), check]);
       }
     }
   }
