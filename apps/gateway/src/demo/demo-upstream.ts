@@ -1,8 +1,11 @@
 // The upstream of the embedded default configuration: a small HTTP server in the manner of httpbin, so that a newcomer
 // sees a request go through without having anything to proxy to. Runs on a thread of its own, never with -c.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+
+// As an import, node:http would load all of undici for its export WebSocket.
+const { createServer } = process.getBuiltinModule('node:http');
 
 /** Longest answer to /delay/N, in seconds; httpbin's own limit. */
 const DELAY_MAX_S = 10;

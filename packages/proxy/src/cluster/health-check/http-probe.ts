@@ -1,9 +1,12 @@
 // HTTP/1.1 health checks. Node's own client serves: probes are few, and nothing of them is on the path of traffic.
 
-import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import type { HealthCheck_HttpHealthCheck as HttpConfig, TypeInt64Range } from '@dragoman/config';
 import { containsInOrder, payloadBytes } from './payload.ts';
 import { type Probe, ProbeOutcome, type ProbeTarget } from './probe.ts';
+
+/** Loaded with the first check, and not by an import: that would load all of undici for Node's global WebSocket. */
+const http = () => process.getBuiltinModule('node:http');
 
 /** What an HTTP check asks and what it takes for an answer, whichever version of HTTP carries it. */
 export interface HttpCheck {
@@ -61,14 +64,14 @@ export class HttpProbe implements Probe {
 
   constructor(check: HttpCheck, target: ProbeTarget, reuseConnection: boolean) {
     this.#check = check;
-    this.#agent = new Agent({ keepAlive: reuseConnection, maxSockets: 1 });
+    this.#agent = new (http().Agent)({ keepAlive: reuseConnection, maxSockets: 1 });
     this.#agent.createConnection = () => target.connect();
   }
 
   start(onOutcome: (outcome: ProbeOutcome) => void): void {
     const check = this.#check;
     const { method, path } = check;
-    const question = request({ agent: this.#agent, method, path, setHost: false });
+    const question = http().request({ agent: this.#agent, method, path, setHost: false });
     this.#request = question;
     question.setHeader('host', check.authority);
     for (const [name, value] of check.headers) question.appendHeader(name, value);

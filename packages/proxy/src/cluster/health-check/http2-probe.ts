@@ -1,10 +1,13 @@
 // Health checks over HTTP/2: plain HTTP ones and those of the gRPC health service (grpc.health.v1.Health/Check).
 // Plaintext connections start HTTP/2 at once (prior knowledge).
 
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
+import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import type { HealthCheck_GrpcHealthCheck as GrpcConfig } from '@dragoman/config';
 import { type HttpCheck, judgeAnswer } from './http-probe.ts';
 import { type Probe, ProbeOutcome, type ProbeTarget } from './probe.ts';
+
+/** Loaded with the first such check: as an import it would cost every thread 20 ms at its start. */
+const http2 = () => process.getBuiltinModule('node:http2');
 
 /** One question over HTTP/2. */
 interface Question {
@@ -111,7 +114,7 @@ export class Http2Probe implements Probe {
 
   cancel(): void {
     this.#onOutcome = null;
-    this.#stream?.close(constants.NGHTTP2_CANCEL);
+    this.#stream?.close(http2().constants.NGHTTP2_CANCEL);
     this.#stream = null;
     this.close();
   }
@@ -124,7 +127,9 @@ export class Http2Probe implements Probe {
   }
 
   #open(): ClientHttp2Session {
-    const session = connect('http://health.check', { createConnection: () => this.#target.connect() });
+    const session = http2().connect('http://health.check', {
+      createConnection: () => this.#target.connect(),
+    });
     this.#session = session;
     const lost = () => {
       if (this.#session !== session) return;
