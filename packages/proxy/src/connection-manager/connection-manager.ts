@@ -73,6 +73,7 @@ export class ConnectionManager {
       acceptHttp10: parts.settings.acceptHttp10,
       allowAbsoluteUrl: parts.settings.allowAbsoluteUrl,
       allowCustomMethods: parts.settings.allowCustomMethods,
+      allowChunkedLength: parts.settings.allowChunkedLength,
       headersWithUnderscores: parts.settings.underscores,
     });
     this.bufferLimitBytes = parts.bufferLimitBytes;

@@ -55,6 +55,7 @@ export class ManagerSettings {
   readonly allowAbsoluteUrl: boolean;
   readonly enableTrailers: boolean;
   readonly allowCustomMethods: boolean;
+  readonly allowChunkedLength: boolean;
   readonly normalizePath: boolean;
   readonly mergeSlashes: boolean;
   readonly escapedSlashes: EscapedSlashes;
@@ -102,6 +103,7 @@ export class ManagerSettings {
     this.allowAbsoluteUrl = http1?.allowAbsoluteUrl ?? true;
     this.enableTrailers = http1?.enableTrailers ?? false;
     this.allowCustomMethods = http1?.allowCustomMethods ?? false;
+    this.allowChunkedLength = http1?.allowChunkedLength ?? false;
     this.normalizePath = config.normalizePath ?? false;
     this.mergeSlashes = config.mergeSlashes;
     const escaped = config.pathWithEscapedSlashesAction as string;

@@ -50,6 +50,8 @@ export class Http1Connection implements BytesReader, ChunkedSink {
   /** Bytes of a head whose rest has not come, or of the next request while one is being answered. */
   #kept: Buffer | null = null;
   #requests = 0;
+  /** The idle timeout has passed; the drain time runs. */
+  #idleDraining = false;
   #pausedByStream = false;
   #pausedByPipeline = false;
 
@@ -161,9 +163,15 @@ export class Http1Connection implements BytesReader, ChunkedSink {
     const manager = this.#manager;
     const nowMs = manager.worker.timers.clock.nowMs();
     this.#timer.stop();
+    this.#idleDraining = false;
     this.#requests++;
-    const hasBody = head.hasBody;
-    if (head.chunked) {
+    const tunnel = head.upgrade !== '' || head.headers.method === 'CONNECT';
+    const hasBody = head.hasBody || tunnel;
+    if (tunnel) {
+      // Whatever follows is not HTTP: bytes for the other side, or to be read past when there is none.
+      this.#phase = Phase.Length;
+      this.#left = Number.MAX_SAFE_INTEGER;
+    } else if (head.chunked) {
       this.#phase = Phase.Chunked;
       this.#chunks ??= new ChunkedDecoder({ keepTrailers: manager.settings.enableTrailers });
       this.#chunks.reset();
@@ -298,9 +306,14 @@ export class Http1Connection implements BytesReader, ChunkedSink {
     } else if (this.#kept !== null) {
       lane.inc(stats.downstreamRqHeaderTimeout);
       this.#refuse(HEADERS_TIMEOUT, 0);
-    } else {
-      lane.inc(stats.downstreamCxIdleTimeout);
+    } else if (this.#requests === 0 || this.#idleDraining) {
+      if (!this.#idleDraining) lane.inc(stats.downstreamCxIdleTimeout);
       this.#closeGracefully();
+    } else {
+      // A connection that has been used gets the drain time on top, as in Envoy: a request may be on its way.
+      lane.inc(stats.downstreamCxIdleTimeout);
+      this.#idleDraining = true;
+      this.#manager.worker.timers.start(this.#timer, this.#manager.settings.drainTimeoutMs || 1);
     }
   }
 

@@ -157,6 +157,8 @@ export class Stream {
     this.#pauses = 0;
     this.info.reset(worker.timers.clock.wallMs(), nowMs);
     this.info.connection = connection;
+    this.info.downstreamRemoteAddress = connection.remoteAddress;
+    this.info.downstreamRemotePort = connection.remotePort;
     this.info.protocol = encoder.protocol;
     if (endStream) this.info.lastDownstreamRxByteMs = nowMs;
     this.decode.reset(manager.bufferLimitBytes);
@@ -400,7 +402,9 @@ export class Stream {
   /** Ends the stream without a (complete) response, in a way the client can tell. */
   resetStream(): void {
     if (!this.#active) return;
+    // Envoy's own reset of a stream is heard by the stream as a reset, too, and counted twice.
     this.manager.lane.inc(this.manager.stats.downstreamRqTxReset);
+    this.manager.lane.inc(this.manager.stats.downstreamRqRxReset);
     const encoder = this.encoder;
     this.#finish();
     encoder.abort();

@@ -9,6 +9,7 @@ import { DEFAULTS, ManagerSettings } from '../connection-manager/settings.ts';
 import type { FilterContext, HttpFilterInstance, HttpFilterType } from '../filter-chain/filter.ts';
 import { compileLocalReplyConfig } from '../format/local-reply.ts';
 import { RouterFilter } from '../router/router-filter.ts';
+import { RouteStats } from '../router/route-stats.ts';
 import { RouterSettings } from '../router/router-settings.ts';
 import { compileRouteTable, type RouteTable } from '../route/route-table.ts';
 import type { RuntimeValues } from '../runtime/runtime-values.ts';
@@ -46,7 +47,8 @@ export function compileFilterChain(chain: FilterChain, listener: Listener, conte
     if (entry.typedConfig?.typeName === ROUTER) router = new RouterSettings(entry.typedConfig.value as Router);
     else compiler.compile(entry, filterInstances);
   }
-  const manager: ConnectionManager = new ConnectionManager({
+  const routeStats = new RouteStats(context.worker.lane, config.routeConfig);
+  return new ConnectionManager({
     settings,
     worker: context.worker,
     listenerStatPrefix: context.listenerStatPrefix,
@@ -58,9 +60,8 @@ export function compileFilterChain(chain: FilterChain, listener: Listener, conte
       config.localReplyConfig === undefined
         ? null
         : compileLocalReplyConfig(config.localReplyConfig, context.worker.runtime),
-    createTerminal: stream => new RouterFilter(stream, router, context.pools),
+    createTerminal: stream => new RouterFilter(stream, router, context.pools, routeStats),
   });
-  return manager;
 }
 
 function routesOf(

@@ -9,11 +9,13 @@ import { LbContext } from '../cluster/load-balancer/load-balancer.ts';
 import type { Stream } from '../filter-chain/stream.ts';
 import type { TerminalFilter } from '../filter-chain/terminal.ts';
 import { ResponseFlag } from '../format/response-flags.ts';
-import { type Route, RouteAction } from '../route/route.ts';
+import { type MirrorPolicy, type Route, RouteAction } from '../route/route.ts';
 import type { ConnectionPools } from '../upstream/connection-pools.ts';
 import { type PendingRequest, ResetReason, type UpstreamHandler, type UpstreamStream } from '../upstream/upstream-stream.ts';
 import { failureBody, failureDetails, failureFlag, failureStatus } from './failure.ts';
+import { chosenMirrors, sendMirrors } from './mirror.ts';
 import { RetryDecision, RetryState } from './retry-state.ts';
+import type { RouteScope, RouteStats } from './route-stats.ts';
 import type { RouterSettings } from './router-settings.ts';
 import { requestTimeouts } from './timeouts.ts';
 
@@ -21,6 +23,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
   readonly #stream: Stream;
   readonly #settings: RouterSettings;
   readonly #pools: ConnectionPools;
+  readonly #routeStats: RouteStats;
   readonly #timeoutTimer: Timer;
   readonly #perTryTimer: Timer;
   readonly #backOffTimer: Timer;
@@ -40,6 +43,10 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
   #responseStarted = false;
   /** A set-cookie value for a cookie the hash policy made; several are separated by line feeds. */
   #setCookie: string | null = null;
+  #mirrors: MirrorPolicy[] | null = null;
+  /** The body for the mirrors, gathered beside the one that is streamed. */
+  #mirrorBody: BodyBuffer | null = null;
+  #scopes: readonly RouteScope[] = NO_SCOPES;
   #timeoutMs = 0;
   #perTryTimeoutMs = 0;
   /** Monotonic time at which the whole request had come; 0 before. */
@@ -49,10 +56,11 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
   /** True while the stream hands something over and will call flush() itself. */
   #inCall = false;
 
-  constructor(stream: Stream, settings: RouterSettings, pools: ConnectionPools) {
+  constructor(stream: Stream, settings: RouterSettings, pools: ConnectionPools, routeStats: RouteStats) {
     this.#stream = stream;
     this.#settings = settings;
     this.#pools = pools;
+    this.#routeStats = routeStats;
     this.#timeoutTimer = new Timer(() => this.#onTimeout());
     this.#perTryTimer = new Timer(() => this.#onPerTryTimeout());
     this.#backOffTimer = new Timer(() => this.#startAttempt());
@@ -90,7 +98,10 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     route.finalizeRequestHeaders(headers, stream, !this.#settings.suppressEnvoyHeaders);
     this.#setEnvoyHeaders(headers);
     this.#inCall = true;
-    if (endStream) this.#onRequestEnd(stream.info.lastDownstreamRxByteMs);
+    if (endStream) {
+      this.#onRequestEnd(stream.info.lastDownstreamRxByteMs);
+      if (this.#mirrors !== null) this.#sendMirrors();
+    }
     this.#connect();
     this.#inCall = false;
   }
@@ -114,6 +125,10 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#timeoutMs = timeouts.globalMs;
     this.#perTryTimeoutMs = timeouts.perTryMs;
     this.#retry.begin(route, headers, cluster);
+    this.#mirrors = chosenMirrors(route.mirrorPolicies, Math.random);
+    this.#mirrorBody = null;
+    this.#scopes = this.#routeStats.scopesOf(route, headers);
+    for (const scope of this.#scopes) cluster.lane.inc(scope.upstreamRqTotal);
     this.#lb.reset();
     this.#lb.metadataMatch = route.metadataMatch;
     if (route.retryPolicy !== null) {
@@ -143,7 +158,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#host = cluster.chooseHost(this.#lb);
     if (this.#host !== null) return true;
     stream.info.addResponseFlag(ResponseFlag.NoHealthyUpstream);
-    cluster.responses.chargeResponse(503, stream.info.internal, false);
+    this.#charge(503);
     this.#addAttemptCountLater();
     stream.sendLocalReply(503, 'no healthy upstream', 'no_healthy_upstream');
     return false;
@@ -173,12 +188,14 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
       this.#onRequestEnd(this.#stream.info.lastDownstreamRxByteMs);
     }
     this.#keepBody(bytes);
+    if (this.#mirrors !== null && bytes.length > 0) this.#keepMirrorBody(bytes);
     const upstream = this.#upstream;
     if (upstream !== null) {
       this.#bodySent += bytes.length;
       upstream.sendData(bytes, endStream);
       this.#checkUpstreamBuffer(upstream);
     }
+    if (endStream && this.#mirrors !== null) this.#sendMirrors();
     this.#inCall = false;
   }
 
@@ -188,6 +205,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#trailers = trailers;
     this.#onRequestEnd(this.#stream.info.lastDownstreamRxByteMs);
     this.#upstream?.sendTrailers(trailers);
+    if (this.#mirrors !== null) this.#sendMirrors();
   }
 
   flush(): void {
@@ -214,6 +232,24 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
       this.#pauseClient(true);
     }
     this.#body.appendCopy(bytes);
+  }
+
+  #keepMirrorBody(bytes: Buffer): void {
+    this.#mirrorBody ??= new BodyBuffer();
+    if (this.#mirrorBody.length + bytes.length <= this.#stream.manager.bufferLimitBytes) {
+      this.#mirrorBody.appendCopy(bytes);
+      return;
+    }
+    this.#mirrors = null;
+    this.#mirrorBody = null;
+    this.#cluster!.lane.inc(this.#cluster!.stats.retryOrShadowAbandoned);
+  }
+
+  #sendMirrors(): void {
+    const body = this.#mirrorBody === null ? null : this.#mirrorBody.toBuffer();
+    sendMirrors(this.#stream, this.#mirrors!, this.#headers!, body, this.#trailers, this.#timeoutMs);
+    this.#mirrors = null;
+    this.#mirrorBody = null;
   }
 
   #onRequestEnd(nowMs: number): void {
@@ -307,7 +343,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     cluster.lane.inc(status >= 500 ? host.stats.rqError : host.stats.rqSuccess);
     if (this.#retry.enabled && this.#retriedResponse(headers, endStream)) return;
     this.#responseStarted = true;
-    cluster.responses.chargeResponse(status, info.internal, host.canary);
+    this.#charge(status);
     info.responseCodeDetails = 'via_upstream';
     const route = this.#route!;
     if (!this.#settings.suppressEnvoyHeaders && this.#requestEndMs > 0) {
@@ -412,9 +448,15 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     );
   }
 
+  /** Counts the final answer for the cluster, and for the virtual cluster and route that have statistics. */
+  #charge(status: number): void {
+    this.#cluster!.responses.chargeResponse(status, this.#stream.info.internal, this.#host?.canary ?? false);
+    for (let i = 0; i < this.#scopes.length; i++) this.#scopes[i].responses.chargePlain(status);
+  }
+
   #answerFailure(status: number, body: string, details: string, overloaded: boolean): void {
     const stream = this.#stream;
-    this.#cluster!.responses.chargeResponse(status, stream.info.internal, this.#host?.canary ?? false);
+    this.#charge(status);
     this.#addAttemptCountLater();
     stream.sendLocalReply(status, body, details, overloaded ? OVERLOADED : null);
   }
@@ -476,8 +518,13 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#headers = null;
     this.#body = null;
     this.#trailers = null;
+    this.#mirrors = null;
+    this.#mirrorBody = null;
+    this.#scopes = NO_SCOPES;
   }
 }
+
+const NO_SCOPES: readonly RouteScope[] = [];
 
 const DEFAULT_TIMEOUT_LINE = 'x-envoy-expected-rq-timeout-ms: 15000\r\n';
 const OVERLOADED: readonly [string, string][] = [['x-envoy-overloaded', 'true']];

@@ -16,7 +16,8 @@ export interface RequestTimeouts {
 const result: RequestTimeouts = { globalMs: 0, perTryMs: 0 };
 
 export function requestTimeouts(route: Route, headers: RequestHeaders, settings: RouterSettings): RequestTimeouts {
-  result.globalMs = route.timeoutMs;
+  // A route with max_stream_duration is on Envoy's newer scheme, in which there is no default timeout beside it.
+  result.globalMs = route.maxStreamDurationMs >= 0 || route.grpcTimeoutHeaderMaxMs >= 0 ? 0 : route.timeoutMs;
   result.perTryMs = route.retryPolicy?.perTryTimeoutMs ?? 0;
   if (headers.hasEnvoyHeaders) {
     if (settings.respectExpectedRqTimeout) {
