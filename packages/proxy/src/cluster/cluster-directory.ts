@@ -11,6 +11,7 @@ import { hostStatPrefix } from './host.ts';
 import type { Locality } from './host-spec.ts';
 import { OutlierDetector } from './outlier/outlier-detector.ts';
 import { compileOutlierSettings } from './outlier/outlier-settings.ts';
+import { isScopeShared } from './retirement.ts';
 
 /** A host as /clusters shows it. Its counters are statistics under `statPrefix`, summed over the workers. */
 export interface HostView {
@@ -119,6 +120,9 @@ export class ClusterDirectory {
     warming?.close();
     active?.close();
     this.#context.lane.inc(this.#stats.removed);
+    const { statName } = (active ?? warming)!;
+    if (!isScopeShared(statName, [...this.#active.values(), ...this.#warming.values()]))
+      this.#context.lane.removeScope(`cluster.${statName}.`);
     this.#setGauges();
     if (active !== undefined) this.#context.post({ kind: 'cluster-removed', name });
     return true;

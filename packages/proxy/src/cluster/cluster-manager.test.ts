@@ -98,3 +98,39 @@ test('no host is charged to upstream_cx_none_healthy', () => {
   assert.equal(manager.get('app')!.chooseHost(null), null);
   assert.equal(lane.value('cluster.app.upstream_cx_none_healthy'), 1);
 });
+
+test('statistics of what has gone are removed once nothing uses them', () => {
+  const { context, lane, clock } = workerFixture();
+  const manager = new ClusterManager(context);
+  manager.applySnapshot([clusterSnapshot([hostSpecOf('10.0.0.1:80'), hostSpecOf('10.0.0.2:80')])]);
+  const [first, second] = manager.get('app')!.hosts;
+  const total = (address: string) => lane.value(`@host.app.${address}.rq_total`);
+  manager.applyUpdate({ kind: 'hosts', cluster: 'app', hosts: [] });
+  context.lane.gaugeInc(second!.stats.cxActive);
+  clock.advance(60_000);
+  assert.equal(total('10.0.0.1:80'), undefined);
+  assert.equal(total('10.0.0.2:80'), 0, 'a connection is still open');
+  // The address comes back while the old host drains.
+  manager.applyUpdate({ kind: 'hosts', cluster: 'app', hosts: [hostSpecOf('10.0.0.2:80')] });
+  context.lane.gaugeDec(second!.stats.cxActive);
+  clock.advance(60_000);
+  assert.equal(total('10.0.0.2:80'), 0);
+  assert.equal(first!.inCluster, false);
+  manager.applyUpdate({ kind: 'cluster-removed', name: 'app' });
+  assert.equal(lane.value('cluster.app.upstream_rq_total'), 0);
+  clock.advance(60_000);
+  assert.equal(lane.value('cluster.app.upstream_rq_total'), undefined);
+  assert.equal(total('10.0.0.2:80'), undefined);
+  assert.deepEqual(clock.pending, []);
+});
+
+test('a cluster whose name begins with that of a removed one keeps its statistics', () => {
+  const { context, lane, clock } = workerFixture();
+  const manager = new ClusterManager(context);
+  manager.applySnapshot([clusterSnapshot([], { name: 'a' }), clusterSnapshot([], { name: 'a.b' })]);
+  manager.applyUpdate({ kind: 'cluster-removed', name: 'a' });
+  clock.advance(60_000);
+  assert.equal(lane.value('cluster.a.b.upstream_rq_total'), 0);
+  assert.equal(manager.get('a.b')!.chooseHost(null), null);
+  assert.equal(lane.value('cluster.a.b.upstream_cx_none_healthy'), 1);
+});

@@ -4,6 +4,7 @@
 import { Cluster } from './cluster.ts';
 import type { ClusterSnapshot, ClusterUpdate, WorkerContext } from './cluster-update.ts';
 import type { Host } from './host.ts';
+import { Retirement } from './retirement.ts';
 
 /** What the owner of connections wants to hear of. */
 export interface ClusterListener {
@@ -22,6 +23,7 @@ export class ClusterManager {
   readonly #clusters = new Map<string, Cluster>();
   readonly #versions = new Map<string, number>();
   readonly #inflated: number;
+  readonly #retirement: Retirement;
   #listener: ClusterListener | null = null;
 
   constructor(context: WorkerContext) {
@@ -29,6 +31,7 @@ export class ClusterManager {
     this.#inflated = context.lane.gauge(
       `thread_local_cluster_manager.worker_${context.workerIndex}.clusters_inflated`,
     );
+    this.#retirement = new Retirement(context.lane, context.clock, () => this.#clusters.values());
   }
 
   /** Sets who hears of removed hosts and clusters; before the first update. */
@@ -89,14 +92,19 @@ export class ClusterManager {
     this.#clusters.set(name, cluster);
     this.#versions.set(name, snapshot.version);
     this.#context.lane.gaugeSet(this.#inflated, this.#clusters.size);
-    cluster.listen(host => this.#listener?.onHostRemoved(host, cluster));
+    cluster.listen(host => this.#onHostRemoved(host, cluster));
     this.#listener?.onClusterAdded(cluster);
+  }
+
+  #onHostRemoved(host: Host, cluster: Cluster): void {
+    this.#listener?.onHostRemoved(host, cluster);
+    this.#retirement.retireHost(host);
   }
 
   #setHosts(name: string, hosts: ClusterSnapshot['hosts']): void {
     const cluster = this.#clusters.get(name);
     if (cluster === undefined) return;
-    for (const host of cluster.setHosts(hosts)) this.#listener?.onHostRemoved(host, cluster);
+    for (const host of cluster.setHosts(hosts)) this.#onHostRemoved(host, cluster);
   }
 
   #remove(name: string): void {
@@ -106,7 +114,8 @@ export class ClusterManager {
     this.#versions.delete(name);
     this.#context.lane.gaugeSet(this.#inflated, this.#clusters.size);
     cluster.close();
-    for (const host of cluster.setHosts([])) this.#listener?.onHostRemoved(host, cluster);
+    for (const host of cluster.setHosts([])) this.#onHostRemoved(host, cluster);
     this.#listener?.onClusterRemoved(cluster);
+    this.#retirement.retireCluster(cluster);
   }
 }

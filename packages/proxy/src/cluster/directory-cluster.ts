@@ -17,6 +17,7 @@ import { HealthFlag, HostHealth, healthOf, isExcluded } from './host-health.ts';
 import { addressText, type EndpointSpec, endpointSpecs, HostKeys } from './host-spec.ts';
 import { MembershipStats } from './membership-stats.ts';
 import type { OutlierDetector } from './outlier/outlier-detector.ts';
+import { UpdateMerger } from './update-merger.ts';
 
 /** Where a cluster's endpoints come from. */
 export type DiscoveryKind = 'static' | 'strict_dns' | 'logical_dns' | 'eds' | 'original_dst';
@@ -93,6 +94,10 @@ export class DirectoryCluster {
   #hosts: DirectoryHost[] = [];
   #resolveWarm: () => void = () => {};
   #published = false;
+  readonly #merger: UpdateMerger;
+  /** Hosts whose flags changed, and whether the list did, since the workers heard last. */
+  readonly #changed = new Set<DirectoryHost>();
+  #listChanged = false;
   /** Whether new hosts wait for their first health check. */
   #checked = false;
 
@@ -103,6 +108,12 @@ export class DirectoryCluster {
     this.version = version;
     this.addedViaApi = addedViaApi;
     this.#context = context;
+    this.#merger = new UpdateMerger(
+      config.commonLbConfig?.updateMergeWindow ?? 1000,
+      context.clock,
+      context.lane,
+      priority => this.#deliver(priority),
+    );
     this.breakerMemory = createBreakerMemory(context.concurrency);
     const thresholds = compileThresholds(config.circuitBreakers);
     this.breakers = PRIORITIES.map((_, i) => new CircuitBreakers(this.breakerMemory, i, thresholds[i]!, -1));
@@ -144,7 +155,11 @@ export class DirectoryCluster {
 
   /** From now on changes are posted; the snapshot taken at this moment has all earlier ones. */
   publish(): ClusterSnapshot {
-    this.#published = true;
+    if (!this.#published) {
+      this.#published = true;
+      this.#changed.clear();
+      this.#listChanged = false;
+    }
     return this.snapshot();
   }
 
@@ -162,18 +177,19 @@ export class DirectoryCluster {
     this.#setEndpoints(endpointSpecs(assignment));
   }
 
-  /** Changes health flags of hosts; workers hear of those that really changed. */
+  /** Changes health flags of hosts; workers hear of those that really changed, merged as update_merge_window says. */
   setFlags(changes: readonly (readonly [host: DirectoryHost, set: number, clear: number])[]): void {
-    const posted: (string | number)[] = [];
+    const priorities = new Set<number>();
     for (const [host, set, clear] of changes) {
       const flags = (host.flags & ~clear) | set;
       if (flags === host.flags) continue;
       host.flags = flags;
-      posted.push(host.key, flags);
+      this.#changed.add(host);
+      priorities.add(host.endpoint.priority);
     }
-    if (posted.length === 0) return;
+    if (priorities.size === 0) return;
     this.#setGauges();
-    if (this.#published) this.#context.post({ kind: 'health', cluster: this.name, changes: posted });
+    if (this.#published) for (const priority of priorities) this.#merger.update(priority, true);
   }
 
   hostByKey(key: string): DirectoryHost | undefined {
@@ -183,6 +199,7 @@ export class DirectoryCluster {
   close(): void {
     for (const name of this.#names) name.close();
     for (const watcher of this.#watchers) watcher.close();
+    this.#merger.close();
     this.#names = [];
     this.#resolveWarm();
   }
@@ -305,13 +322,32 @@ export class DirectoryCluster {
   }
 
   #onChange(added: readonly DirectoryHost[], removed: readonly DirectoryHost[]): void {
-    const { lane, post } = this.#context;
-    if (added.length > 0 || removed.length > 0) lane.inc(this.stats.membershipChange);
+    const { lane } = this.#context;
+    const mergeable = added.length === 0 && removed.length === 0;
+    if (!mergeable) lane.inc(this.stats.membershipChange);
     lane.add(this.stats.totalMatchCount, added.length);
     for (const watcher of this.#watchers) watcher.onHosts(added, removed);
     this.#setGauges();
-    if (this.#published)
+    this.#listChanged = true;
+    if (this.#published) this.#merger.update((added[0] ?? removed[0])?.endpoint.priority ?? 0, mergeable);
+  }
+
+  /** Tells the workers what has changed: the whole list, or the health of hosts of one priority. */
+  #deliver(priority: number): void {
+    const { post } = this.#context;
+    if (this.#listChanged) {
+      this.#listChanged = false;
+      this.#changed.clear();
       post({ kind: 'hosts', cluster: this.name, hosts: this.#hosts.map(host => host.spec()) });
+      return;
+    }
+    const changes: (string | number)[] = [];
+    for (const host of this.#changed) {
+      if (host.endpoint.priority !== priority) continue;
+      changes.push(host.key, host.flags);
+      this.#changed.delete(host);
+    }
+    if (changes.length > 0) post({ kind: 'health', cluster: this.name, changes });
   }
 
   #setGauges(): void {
