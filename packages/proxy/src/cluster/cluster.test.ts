@@ -6,6 +6,7 @@ import type { Cluster as ClusterConfig } from '@dragoman/config';
 import { Cluster } from './cluster.ts';
 import { ClusterDirectory } from './cluster-directory.ts';
 import { ClusterManager } from './cluster-manager.ts';
+import { HealthFlag } from './host-health.ts';
 import { LbContext } from './load-balancer/load-balancer.ts';
 import {
   clusterConfig,
@@ -101,6 +102,36 @@ test('ORIGINAL_DST: the port can be overridden', () => {
   const { hostFor } = originalDst({ upstreamPortOverride: 443 });
   assert.equal(hostFor('10.0.0.1:80')!.addressText, '10.0.0.1:443');
   assert.equal(hostFor('10.0.0.1:81'), hostFor('10.0.0.1:80'));
+});
+
+test('a session bound to a host goes there as long as it is not unhealthy', () => {
+  const { context } = workerFixture();
+  const cluster = new Cluster(
+    clusterSnapshot([hostSpecOf('10.0.0.1:80'), hostSpecOf('10.0.0.2:80')]),
+    context,
+  );
+  const lb = new LbContext();
+  lb.overrideHost = '10.0.0.2:80';
+  const picked = () => new Set(Array.from({ length: 4 }, () => cluster.chooseHost(lb)!.addressText));
+  assert.deepEqual([...picked()], ['10.0.0.2:80']);
+  cluster.setHealth(['10.0.0.2:80', HealthFlag.FAILED_ACTIVE_HC]);
+  assert.deepEqual([...picked()], ['10.0.0.1:80']);
+  lb.overrideHost = '10.0.0.9:80';
+  assert.deepEqual([...picked()], ['10.0.0.1:80']);
+});
+
+test('a retry passes over canaries when asked to, a first attempt does not', () => {
+  const { context } = workerFixture();
+  const metadata = { filterMetadata: { 'envoy.lb': { canary: true } }, typedFilterMetadata: {} };
+  const hosts = [hostSpecOf('10.0.0.1:80', { metadata }), hostSpecOf('10.0.0.2:80')];
+  const cluster = new Cluster(clusterSnapshot(hosts), context);
+  const lb = new LbContext();
+  lb.omitCanaries = true;
+  lb.hostSelectionRetries = 3;
+  const picked = () => new Set(Array.from({ length: 6 }, () => cluster.chooseHost(lb)!.addressText));
+  assert.equal(picked().size, 2);
+  lb.isRetry = true;
+  assert.deepEqual([...picked()], ['10.0.0.2:80']);
 });
 
 test('drop_overloads drops its share', () => {

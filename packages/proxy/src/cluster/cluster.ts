@@ -8,6 +8,7 @@ import { clusterStatName } from './cluster-name.ts';
 import { ClusterStats } from './cluster-stats.ts';
 import type { ClusterSnapshot, WorkerContext } from './cluster-update.ts';
 import { Host } from './host.ts';
+import { HostHealth } from './host-health.ts';
 import { type HostSet, hostSets } from './host-set.ts';
 import { addressText, type HostSpec, NO_LOCALITY } from './host-spec.ts';
 import { createLoadBalancer } from './load-balancer/factory.ts';
@@ -88,6 +89,10 @@ export class Cluster {
    * `context` may be null when the request has neither hash nor metadata nor earlier attempts.
    */
   chooseHost(context: LbContext | null): Host | null {
+    if (context !== null && context.overrideHost !== '') {
+      const bound = this.#byKey.get(context.overrideHost);
+      if (bound !== undefined && bound.health !== HostHealth.UNHEALTHY) return bound;
+    }
     const host = this.loadBalancer.pick(context);
     if (host === null) this.lane.inc(this.stats.upstreamCxNoneHealthy);
     return host;

@@ -17,6 +17,8 @@ export class LbContext {
   hashHigh = 0;
   hashLow = 0;
   metadataMatch: MetadataMatch | null = null;
+  /** True from the second attempt of a request on: only then hosts are avoided. */
+  isRetry = false;
   /** Hosts that earlier attempts used and that this attempt should avoid (retry_host_predicate previous_hosts). */
   previousHosts: Host[] = [];
   /** Further picks allowed while a pick is one of `previousHosts` (host_selection_retry_max_attempts). */
@@ -33,6 +35,7 @@ export class LbContext {
     this.hashHigh = 0;
     this.hashLow = 0;
     this.metadataMatch = null;
+    this.isRetry = false;
     if (this.previousHosts.length > 0) this.previousHosts = [];
     this.hostSelectionRetries = 0;
     this.omitCanaries = false;
@@ -42,7 +45,7 @@ export class LbContext {
 
   /** True when `host` should be passed over for another one, if there is another one. */
   shouldSelectAnother(host: Host): boolean {
-    return (this.omitCanaries && host.canary) || this.previousHosts.includes(host);
+    return (this.isRetry && this.omitCanaries && host.canary) || this.previousHosts.includes(host);
   }
 }
 
