@@ -34,7 +34,11 @@ const cases: [title: string, config: Record<string, unknown>, taken: string[]][]
   ['absent', { present_match: false }, ['absent']],
   ['present, inverted', { present_match: true, invert_match: true }, ['absent']],
   ['exact, inverted', { string_match: { exact: 'one' }, invert_match: true }, NOT_ONE],
-  ['missing as empty', { string_match: { exact: '' }, treat_missing_header_as_empty: true }, ['absent', 'empty']],
+  [
+    'missing as empty',
+    { string_match: { exact: '' }, treat_missing_header_as_empty: true },
+    ['absent', 'empty'],
+  ],
   [
     'inverted, missing as empty',
     { string_match: { exact: 'one' }, invert_match: true, treat_missing_header_as_empty: true },
@@ -76,7 +80,10 @@ test('a range takes whole 64-bit numbers within it, and nothing else', () => {
   const compiled = matcher({ range_match: { start: '-100', end: '100' } });
   fc.assert(
     fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), number => {
-      assert.equal(compiled.matches(request('/', { 'x-value': String(number) })), number >= -100n && number < 100n);
+      assert.equal(
+        compiled.matches(request('/', { 'x-value': String(number) })),
+        number >= -100n && number < 100n,
+      );
     }),
   );
 });

@@ -14,7 +14,10 @@ test('retry conditions are bits; unknown ones are passed over', () => {
 test('retry policy: defaults and what is configured', () => {
   const plain = new RetryPolicy(decoded('envoy.config.route.v3.RetryPolicy', { retry_on: '5xx,cancelled' }));
   assert.equal(plain.retryOn, RetryOn.FiveXx | RetryOn.GrpcCancelled);
-  assert.deepEqual([plain.numRetries, plain.perTryTimeoutMs, plain.backOffBaseMs, plain.backOffMaxMs], [1, 0, 25, 250]);
+  assert.deepEqual(
+    [plain.numRetries, plain.perTryTimeoutMs, plain.backOffBaseMs, plain.backOffMaxMs],
+    [1, 0, 25, 250],
+  );
   const full = new RetryPolicy(
     decoded('envoy.config.route.v3.RetryPolicy', {
       num_retries: 0,
@@ -32,7 +35,10 @@ test('retry policy: defaults and what is configured', () => {
       ],
     }),
   );
-  assert.deepEqual([full.numRetries, full.perTryTimeoutMs, full.backOffBaseMs, full.backOffMaxMs], [0, 150, 5, 10]);
+  assert.deepEqual(
+    [full.numRetries, full.perTryTimeoutMs, full.backOffBaseMs, full.backOffMaxMs],
+    [0, 150, 5, 10],
+  );
   assert.deepEqual(full.resetHeaders, [{ name: 'retry-after', format: 'SECONDS' }]);
   assert.equal(full.avoidPreviousHosts, true);
 });
@@ -90,7 +96,10 @@ test('fractions and their runtime overrides', () => {
   const values = new Map<string, unknown>();
   const runtime = { get: (key: string) => values.get(key) };
   const fraction = new RuntimeFraction({ numerator: 25, denominator: 'HUNDRED' }, 'key', runtime);
-  assert.deepEqual([fraction.includes(24), fraction.includes(25), fraction.includes(124)], [true, false, true]);
+  assert.deepEqual(
+    [fraction.includes(24), fraction.includes(25), fraction.includes(124)],
+    [true, false, true],
+  );
   values.set('key', 50);
   assert.deepEqual([fraction.includes(49), fraction.includes(50)], [true, false]);
   values.set('key', { numerator: 1, denominator: 'MILLION' });

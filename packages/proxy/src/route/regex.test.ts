@@ -61,17 +61,39 @@ test('substitutions replace all matches with groups', () => {
 });
 
 /** Patterns over a small alphabet, from pieces that go wrong when translated carelessly. */
-const piece = fc.constantFrom('a', 'B', '.', '[ab]', '[^a]', '[[:upper:]]', '\\w', '\\D', '(a|B)', '(?:b)', '(?i:a)', '^', '$', '\\b', '|');
+const piece = fc.constantFrom(
+  'a',
+  'B',
+  '.',
+  '[ab]',
+  '[^a]',
+  '[[:upper:]]',
+  '\\w',
+  '\\D',
+  '(a|B)',
+  '(?:b)',
+  '(?i:a)',
+  '^',
+  '$',
+  '\\b',
+  '|',
+);
 const quantifier = fc.constantFrom('', '', '', '*', '+', '?', '{1,2}', '*?');
 const pattern = fc
   .array(fc.tuple(piece, quantifier), { minLength: 1, maxLength: 5 })
   .map(pieces => pieces.map(([text, repeat]) => (text === '|' ? text : text + repeat)).join(''));
-const subject = fc.array(fc.constantFrom('a', 'b', 'A', 'B', '1', '\n', '-'), { maxLength: 6 }).map(all => all.join(''));
+const subject = fc
+  .array(fc.constantFrom('a', 'b', 'A', 'B', '1', '\n', '-'), { maxLength: 6 })
+  .map(all => all.join(''));
 
 test('translated patterns match what RE2 matches', () => {
   fc.assert(
     fc.property(pattern, subject, (source, text) => {
-      assert.equal(new FullMatchRegex(source).matches(text), RE2JS.compile(source).matches(text), `${source} on ${text}`);
+      assert.equal(
+        new FullMatchRegex(source).matches(text),
+        RE2JS.compile(source).matches(text),
+        `${source} on ${text}`,
+      );
     }),
     { numRuns: 500 },
   );

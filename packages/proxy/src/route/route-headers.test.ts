@@ -6,10 +6,19 @@ const add = (key: string, value: string, append_action?: string) => ({
   header: { key, value },
   ...(append_action && { append_action }),
 });
-const ACTIONS = ['APPEND_IF_EXISTS_OR_ADD', 'ADD_IF_ABSENT', 'OVERWRITE_IF_EXISTS_OR_ADD', 'OVERWRITE_IF_EXISTS'];
+const ACTIONS = [
+  'APPEND_IF_EXISTS_OR_ADD',
+  'ADD_IF_ABSENT',
+  'OVERWRITE_IF_EXISTS_OR_ADD',
+  'OVERWRITE_IF_EXISTS',
+];
 const NAMES = ['x-append', 'x-absent', 'x-overwrite', 'x-exists'];
 
-function finalized(table: ReturnType<typeof routes>, headers: ReturnType<typeof request>, keepOriginal = true): string[] {
+function finalized(
+  table: ReturnType<typeof routes>,
+  headers: ReturnType<typeof request>,
+  keepOriginal = true,
+): string[] {
   const input = formatInput({ requestHeaders: headers });
   table.match(headers, input)?.finalizeRequestHeaders(headers, input, keepOriginal);
   return lines(headers);
@@ -102,11 +111,16 @@ test('response headers', () => {
   const table = routes({
     match: { prefix: '/' },
     direct_response: { status: 200 },
-    response_headers_to_add: [add('x-local', 'yes'), add('Content-Type', 'text/html', 'OVERWRITE_IF_EXISTS_OR_ADD')],
+    response_headers_to_add: [
+      add('x-local', 'yes'),
+      add('Content-Type', 'text/html', 'OVERWRITE_IF_EXISTS_OR_ADD'),
+    ],
     response_headers_to_remove: ['server'],
   });
   const headers = response(200, { server: 'x' });
-  table.match(request('/'), formatInput())?.finalizeResponseHeaders(headers, formatInput({ responseHeaders: headers }));
+  table
+    .match(request('/'), formatInput())
+    ?.finalizeResponseHeaders(headers, formatInput({ responseHeaders: headers }));
   assert.deepEqual(lines(headers), ['content-type: text/html', 'x-local: yes']);
 });
 
@@ -180,7 +194,10 @@ test('host rewrites', () => {
   };
   assert.deepEqual(rewritten('/literal'), ['literal.test', 'x-envoy-original-host: proxy.test']);
   assert.deepEqual(rewritten('/path/abc/x?q'), ['abc.test', 'x-envoy-original-host: proxy.test']);
-  assert.deepEqual(rewritten('/header', { 'x-host': 'h.test' }), ['h.test', 'x-envoy-original-host: proxy.test']);
+  assert.deepEqual(rewritten('/header', { 'x-host': 'h.test' }), [
+    'h.test',
+    'x-envoy-original-host: proxy.test',
+  ]);
   assert.deepEqual(rewritten('/header', { 'x-host': '' }), ['proxy.test']);
   assert.deepEqual(rewritten('/header'), ['proxy.test']);
   assert.deepEqual(rewritten('/forwarded', { 'x-forwarded-host': 'earlier.test' }), [
@@ -191,9 +208,16 @@ test('host rewrites', () => {
 });
 
 test('redirect locations', () => {
-  const location = (redirect: Record<string, unknown>, path = '/a/b?q=1', authority = 'h:80', prefix = '/'): string => {
+  const location = (
+    redirect: Record<string, unknown>,
+    path = '/a/b?q=1',
+    authority = 'h:80',
+    prefix = '/',
+  ): string => {
     const headers = request(path, { ':authority': authority, 'x-forwarded-proto': 'http' });
-    return routes({ match: { prefix }, redirect }).match(headers, formatInput())?.redirectLocation(headers) ?? '';
+    return (
+      routes({ match: { prefix }, redirect }).match(headers, formatInput())?.redirectLocation(headers) ?? ''
+    );
   };
   assert.equal(location({ https_redirect: true }), 'https://h/a/b?q=1');
   assert.equal(location({ https_redirect: true }, '/', 'h:8080'), 'https://h:8080/');

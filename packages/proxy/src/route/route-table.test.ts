@@ -65,7 +65,10 @@ test('ignore_port_in_host_matching', () => {
 
 test('a domain can be taken once', () => {
   const twice = [host('a', 'x.test'), host('b', 'X.test')];
-  assert.throws(() => routeTable({ virtual_hosts: twice }), /Duplicate entry of domain X\.test in route routes/);
+  assert.throws(
+    () => routeTable({ virtual_hosts: twice }),
+    /Duplicate entry of domain X\.test in route routes/,
+  );
   assert.throws(
     () => routeTable({ virtual_hosts: [host('a', '*'), host('b', '*')] }),
     /Only a single wildcard domain is permitted in route routes/,
@@ -103,7 +106,8 @@ test('path conditions; the first route that matches wins', () => {
     '/g': '',
     '?q': '',
   };
-  for (const [path, name] of Object.entries(expected)) assert.equal(routeName(table, request(path)), name, path);
+  for (const [path, name] of Object.entries(expected))
+    assert.equal(routeName(table, request(path)), name, path);
   assert.equal(routeName(table, request('/g', { 'content-type': 'application/grpc+proto' })), 'grpc');
   assert.equal(routeName(table, request('/g', { 'content-type': 'application/grpc-web' })), '');
   assert.equal(routeName(table, request('', { ':method': 'CONNECT' })), 'connect');
@@ -133,19 +137,26 @@ test('cookies, dynamic metadata and fractions', () => {
       dynamic_metadata: [{ filter: 'ns', path: [{ key: 'k' }], value: { string_match: { exact: 'v' } } }],
     }),
     named('never', { prefix: '/', runtime_fraction: { default_value: { numerator: 0 } } }),
-    named('half', { prefix: '/', runtime_fraction: { default_value: { numerator: 50, denominator: 'HUNDRED' } } }),
+    named('half', {
+      prefix: '/',
+      runtime_fraction: { default_value: { numerator: 50, denominator: 'HUNDRED' } },
+    }),
   );
   assert.equal(routeName(table, request('/', { cookie: 'a=b; user="me"' })), 'cookie');
   const info = new StreamInfo();
   info.setDynamicMetadata('ns', 'k', 'v');
   assert.equal(routeName(table, request('/'), info), 'metadata');
-  const count = Array.from({ length: 400 }, () => routeName(table, request('/'))).filter(name => name === 'half').length;
+  const count = Array.from({ length: 400 }, () => routeName(table, request('/'))).filter(
+    name => name === 'half',
+  ).length;
   assert.ok(count > 100 && count < 300, `${count} of 400`);
 });
 
 test('require_tls answers with 301 to https', () => {
   const table = routeTable({
-    virtual_hosts: [{ name: 'all', domains: ['*'], require_tls: 'EXTERNAL_ONLY', routes: [named('x', { prefix: '/' })] }],
+    virtual_hosts: [
+      { name: 'all', domains: ['*'], require_tls: 'EXTERNAL_ONLY', routes: [named('x', { prefix: '/' })] },
+    ],
   });
   const plain = table.match(request('/a?b', { 'x-forwarded-proto': 'http' }), formatInput());
   assert.equal(plain?.action, RouteAction.Redirect);
@@ -164,7 +175,11 @@ test('weighted clusters: shares, per-cluster headers and filter configuration', 
     route: {
       weighted_clusters: {
         clusters: [
-          { name: 'a', weight: 1, request_headers_to_add: [{ header: { key: 'x-level', value: 'weighted' } }] },
+          {
+            name: 'a',
+            weight: 1,
+            request_headers_to_add: [{ header: { key: 'x-level', value: 'weighted' } }],
+          },
           { name: 'b', weight: 3 },
           { name: 'never', weight: 0 },
         ],
@@ -187,7 +202,11 @@ test('weighted clusters: shares, per-cluster headers and filter configuration', 
 
 test('weights that sum to 0 are refused', () => {
   assert.throws(
-    () => routes({ match: { prefix: '/' }, route: { weighted_clusters: { clusters: [{ name: 'a', weight: 0 }] } } }),
+    () =>
+      routes({
+        match: { prefix: '/' },
+        route: { weighted_clusters: { clusters: [{ name: 'a', weight: 0 }] } },
+      }),
     /Sum of weights in the weighted_cluster must be greater than 0/,
   );
 });
@@ -252,7 +271,9 @@ test('a direct response body may not exceed its limit', () => {
 });
 
 test('prefix routes agree with startsWith on any path', () => {
-  const path = fc.array(fc.constantFrom('a', 'b', '/', '?', '%'), { maxLength: 6 }).map(parts => `/${parts.join('')}`);
+  const path = fc
+    .array(fc.constantFrom('a', 'b', '/', '?', '%'), { maxLength: 6 })
+    .map(parts => `/${parts.join('')}`);
   fc.assert(
     fc.property(path, path, (prefix, target) => {
       const table = routes(named('yes', { prefix }));

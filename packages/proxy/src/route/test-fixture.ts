@@ -24,7 +24,8 @@ export function request(path: string, headers: Record<string, string | string[]>
 export function response(status: number, headers: Record<string, string | string[]> = {}): ResponseHeaders {
   const map = new ResponseHeaders();
   map.status = status;
-  for (const [name, values] of Object.entries(headers)) for (const value of [values].flat()) map.add(name, value);
+  for (const [name, values] of Object.entries(headers))
+    for (const value of [values].flat()) map.add(name, value);
   return map;
 }
 
@@ -56,9 +57,12 @@ export function lines(headers: RequestHeaders | ResponseHeaders): string[] {
 }
 
 export function routeTable(config: Record<string, unknown>): RouteTable {
-  return compileRouteTable(decoded('envoy.config.route.v3.RouteConfiguration', { name: 'routes', ...config }), {
-    compileFilterConfig: (_name, any) => any.value,
-  });
+  return compileRouteTable(
+    decoded('envoy.config.route.v3.RouteConfiguration', { name: 'routes', ...config }),
+    {
+      compileFilterConfig: (_name, any) => any.value,
+    },
+  );
 }
 
 /** A table of one virtual host for all domains. */
