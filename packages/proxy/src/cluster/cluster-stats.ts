@@ -80,7 +80,7 @@ export class ClusterStats extends Slots {
     'upstream_internal_redirect_succeeded_total',
   );
   readonly upstreamHttp3Broken = this.counter('upstream_http3_broken');
-  readonly upstreamQueueOverloaded = this.counter('upstream_queue_overloaded');
+  readonly upstreamQueueOverloaded = this.gauge('upstream_queue_overloaded');
   readonly retryOrShadowAbandoned = this.counter('retry_or_shadow_abandoned');
   readonly upstreamFlowControlPausedReadingTotal = this.counter('upstream_flow_control_paused_reading_total');
   readonly upstreamFlowControlResumedReadingTotal = this.counter(
@@ -112,4 +112,43 @@ export class ClusterStats extends Slots {
   readonly upstreamCxConnectMs = this.histogram('upstream_cx_connect_ms', 'ms');
   readonly upstreamCxLengthMs = this.histogram('upstream_cx_length_ms', 'ms');
   readonly upstreamRqPerCx = this.histogram('upstream_rq_per_cx', 'none');
+}
+
+/** `cluster.<name>.http1.*`: exists once the cluster has spoken HTTP/1. */
+export class Http1CodecStats extends Slots {
+  readonly droppedHeadersWithUnderscores = this.counter('http1.dropped_headers_with_underscores');
+  readonly metadataNotSupportedError = this.counter('http1.metadata_not_supported_error');
+  readonly requestsRejectedWithUnderscoresInHeaders = this.counter(
+    'http1.requests_rejected_with_underscores_in_headers',
+  );
+  readonly responseFlood = this.counter('http1.response_flood');
+}
+
+/** `cluster.<name>.http2.*`: exists once the cluster has spoken HTTP/2. */
+export class Http2CodecStats extends Slots {
+  readonly droppedHeadersWithUnderscores = this.counter('http2.dropped_headers_with_underscores');
+  readonly goawaySent = this.counter('http2.goaway_sent');
+  readonly headerOverflow = this.counter('http2.header_overflow');
+  readonly headersCbNoStream = this.counter('http2.headers_cb_no_stream');
+  readonly inboundEmptyFramesFlood = this.counter('http2.inbound_empty_frames_flood');
+  readonly inboundPriorityFramesFlood = this.counter('http2.inbound_priority_frames_flood');
+  readonly inboundWindowUpdateFramesFlood = this.counter('http2.inbound_window_update_frames_flood');
+  readonly keepaliveTimeout = this.counter('http2.keepalive_timeout');
+  readonly metadataEmptyFrames = this.counter('http2.metadata_empty_frames');
+  readonly outboundControlFlood = this.counter('http2.outbound_control_flood');
+  readonly outboundFlood = this.counter('http2.outbound_flood');
+  readonly requestsRejectedWithUnderscoresInHeaders = this.counter(
+    'http2.requests_rejected_with_underscores_in_headers',
+  );
+  readonly rxMessagingError = this.counter('http2.rx_messaging_error');
+  readonly rxReset = this.counter('http2.rx_reset');
+  readonly streamRefusedErrors = this.counter('http2.stream_refused_errors');
+  readonly trailers = this.counter('http2.trailers');
+  readonly txFlushTimeout = this.counter('http2.tx_flush_timeout');
+  readonly txReset = this.counter('http2.tx_reset');
+  readonly streamsActive = this.gauge('http2.streams_active');
+  readonly pendingSendBytes = this.gauge('http2.pending_send_bytes');
+  readonly deferredStreamClose = this.gauge('http2.deferred_stream_close');
+  readonly outboundFramesActive = this.gauge('http2.outbound_frames_active');
+  readonly outboundControlFramesActive = this.gauge('http2.outbound_control_frames_active');
 }

@@ -5,7 +5,7 @@ import type { Cluster as ClusterConfig, Metadata, TransportSocket } from '@drago
 import type { StatLane } from '@dragoman/shm';
 import { CircuitBreakers, compileThresholds, PRIORITIES } from './circuit-breakers.ts';
 import { clusterStatName } from './cluster-name.ts';
-import { ClusterStats } from './cluster-stats.ts';
+import { ClusterStats, Http1CodecStats, Http2CodecStats } from './cluster-stats.ts';
 import type { ClusterSnapshot, WorkerContext } from './cluster-update.ts';
 import { Host } from './host.ts';
 import { HostHealth } from './host-health.ts';
@@ -45,6 +45,8 @@ export class Cluster {
   readonly #outlierSettings: OutlierSettings | null;
   readonly #originalDst: OriginalDstBalancer | null;
   readonly #dropChance: number;
+  #http1Stats: Http1CodecStats | null = null;
+  #http2Stats: Http2CodecStats | null = null;
   #onHostForgotten: (host: Host) => void = () => {};
 
   constructor(snapshot: ClusterSnapshot, context: WorkerContext) {
@@ -96,6 +98,18 @@ export class Cluster {
     const host = this.loadBalancer.pick(context);
     if (host === null) this.lane.inc(this.stats.upstreamCxNoneHealthy);
     return host;
+  }
+
+  /** Statistics of the HTTP/1 codec; their names appear when a pool asks for them first. */
+  get http1Stats(): Http1CodecStats {
+    this.#http1Stats ??= new Http1CodecStats(this.lane, `cluster.${this.statName}.`);
+    return this.#http1Stats;
+  }
+
+  /** Statistics of the HTTP/2 codec; their names appear when a pool asks for them first. */
+  get http2Stats(): Http2CodecStats {
+    this.#http2Stats ??= new Http2CodecStats(this.lane, `cluster.${this.statName}.`);
+    return this.#http2Stats;
   }
 
   /** True when this request is to be dropped by drop_overloads: 503, flag DO, before a host is chosen. */

@@ -72,10 +72,15 @@ export class MembershipStats {
       BREAKER_GAUGES.forEach(([resource], i) => {
         const count = breaker.count(resource);
         const limit = breaker.limit(resource);
-        if (breaker.touched(resource)) this.#lane.gaugeSet(this.#open[priority]![i]!, count >= limit ? 1 : 0);
+        if (isUsed(breaker, resource)) this.#lane.gaugeSet(this.#open[priority]![i]!, count >= limit ? 1 : 0);
         const remaining = this.#remaining[priority]![i];
         if (remaining !== undefined) this.#lane.gaugeSet(remaining, Math.max(0, limit - count));
       });
     });
   }
+}
+
+/** A pool exists as soon as a request has waited for a connection, and pools are not limited. */
+function isUsed(breaker: CircuitBreakers, resource: Resource): boolean {
+  return breaker.touched(resource === Resource.CONNECTION_POOLS ? Resource.PENDING_REQUESTS : resource);
 }
