@@ -75,6 +75,11 @@ export class LogFile {
     return this.#text !== '';
   }
 
+  /** True when nothing waits and nothing is being written. */
+  get idle(): boolean {
+    return this.#text === '' && this.#writing === null;
+  }
+
   /** Begins to write what has gathered, unless a write is under way: then that one goes on with it. */
   flush(): void {
     if (this.#writing !== null || this.#closed) return;
