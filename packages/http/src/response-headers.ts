@@ -10,6 +10,8 @@ const MAX_SETTABLE_STATUS = 599;
 /** ":status" works in get, getAll, has and set (200 to 599); it cannot be removed or added. */
 export class ResponseHeaders extends HeaderMap {
   status = 0;
+  /** Somebody still reads what a parser put here: the parser's next head needs another object. */
+  inUse = false;
 
   /** A response of [name, value, ...] with ":status" among them; nothing is validated. */
   static override fromPairs(pairs: readonly string[]): ResponseHeaders {

@@ -16,7 +16,7 @@ import {
 import type { ConnectionManager } from '../connection-manager/connection-manager.ts';
 import { Stream } from '../filter-chain/stream.ts';
 import type { DownstreamConnectionInfo } from '../filter-chain/stream-info.ts';
-import { attachReader, type BytesReader, type SocketReader } from '../socket/socket-reader.ts';
+import { attachReader, type BytesReader, type ReadingSocket } from '../socket/socket-reader.ts';
 import { Http1ResponseWriter } from './http1-response-writer.ts';
 
 /** What the listener wants to know of its connections. */
@@ -38,7 +38,7 @@ export class Http1Connection implements BytesReader, ChunkedSink {
   readonly #manager: ConnectionManager;
   readonly #owner: ConnectionOwner;
   readonly #socket: Socket;
-  readonly #reader: SocketReader;
+  readonly #reader: ReadingSocket;
   readonly #writer: Http1ResponseWriter;
   readonly #head = new RequestHead();
   readonly #stream: Stream;
@@ -56,6 +56,8 @@ export class Http1Connection implements BytesReader, ChunkedSink {
   #pausedByPipeline = false;
 
   constructor(socket: Socket, info: DownstreamConnectionInfo, manager: ConnectionManager, owner: ConnectionOwner) {
+    this.#reader = attachReader(socket, this, manager.worker.readBuffers);
+    socket = this.#reader.socket;
     this.#socket = socket;
     this.info = info;
     this.#manager = manager;
@@ -73,7 +75,6 @@ export class Http1Connection implements BytesReader, ChunkedSink {
     socket.on('drain', () => this.#stream.onDownstreamWritable());
     socket.on('error', () => this.#onRemoteClose());
     socket.on('close', () => this.#onRemoteClose());
-    this.#reader = attachReader(socket, this, manager.worker.readBuffers);
   }
 
   /** No request is being read or answered. */
@@ -101,6 +102,7 @@ export class Http1Connection implements BytesReader, ChunkedSink {
     if (this.#phase === Phase.Waiting) this.#keepPipelined(buffer, 0, count);
     else if (this.#kept !== null) this.#continueHead(buffer, count);
     else this.#consume(buffer, 0, count);
+    this.#reader.setStreaming(this.#phase === Phase.Length || this.#phase === Phase.Chunked);
     this.#stream.onRequestReadDone();
   }
 
@@ -356,6 +358,7 @@ export class Http1Connection implements BytesReader, ChunkedSink {
       this.#stream.onDownstreamReset('downstream_local_disconnect');
     }
     this.#socket.destroy();
+    this.#reader.release();
     this.#head.release();
     this.#kept = null;
     lane.inc(stats.downstreamCxDestroy);

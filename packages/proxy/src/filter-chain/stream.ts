@@ -383,6 +383,7 @@ export class Stream {
     const bypassFilters = this.responseHeaders !== null;
     const reply = makeLocalReply(this, status, body, headers, grpcStatus);
     this.localReply = true;
+    if (this.responseHeaders !== null) this.responseHeaders.inUse = false;
     // Envoy closes after its own 400: what the client sends next is not to be trusted either.
     if (status === 400) this.closeConnection = true;
     this.responseHeaders = reply.headers;
@@ -504,6 +505,7 @@ export class Stream {
     this.manager.onStreamEnd(this);
     for (let i = 0; i < filters.length; i++) filters[i].onDestroy?.(this);
     filters.length = 0;
+    if (this.responseHeaders !== null) this.responseHeaders.inUse = false;
     this.#encoder = null;
   }
 }

@@ -390,6 +390,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
       return false;
     }
     cluster.responses.chargeRetriedResponse(headers.status);
+    headers.inUse = false;
     if (endStream) this.#upstream = null;
     else this.#dropUpstream();
     this.#scheduleRetry();

@@ -130,6 +130,7 @@ class AsyncCall implements UpstreamHandler {
 
   onUpstreamHeaders(headers: ResponseHeaders, endStream: boolean): void {
     this.#headers = headers.copy();
+    headers.inUse = false;
     const timeMs = Math.round(this.#worker.timers.clock.nowMs() - this.#startMs);
     this.#headers.set('x-envoy-upstream-service-time', String(timeMs));
     this.#charge(headers.status);

@@ -13,6 +13,7 @@ import {
   type ResponseParserOptions,
   responseParserOptions,
 } from '@dragoman/http';
+import { BufferedRead, type BytesConsumer } from '../socket/buffered-read.ts';
 import type { ReadBuffers } from '../socket/read-buffers.ts';
 
 /** Hears what is in the bytes. After onResponseDone or onProtocolError of a message nothing more of it comes. */
@@ -32,9 +33,9 @@ export interface ResponseSink {
 
 const State = { Idle: 0, Head: 1, Length: 2, Chunked: 3, UntilClose: 4, Dead: 5 } as const;
 
-export class Http1ResponseReader implements ChunkedSink {
+export class Http1ResponseReader implements ChunkedSink, BytesConsumer {
   readonly #sink: ResponseSink;
-  readonly #buffers: ReadBuffers;
+  readonly #read: BufferedRead;
   readonly #options: ResponseParserOptions;
   readonly #chunks = new ChunkedDecoder();
   #state: number = State.Idle;
@@ -43,22 +44,22 @@ export class Http1ResponseReader implements ChunkedSink {
   #left = 0;
   /** The beginning of a head whose rest has not come. */
   #partial: Buffer | null = null;
-  #private: Buffer | null = null;
-  #paused = false;
   /** False when this connection must not carry another request. */
   persistent = true;
-  /** The `onread` option of net.connect: bytes without the stream machinery. */
-  readonly onread: { buffer: () => Buffer; callback: (count: number, buffer: Uint8Array) => boolean };
-
   constructor(sink: ResponseSink, buffers: ReadBuffers, maxHeadersCount: number) {
     this.#sink = sink;
-    this.#buffers = buffers;
+    this.#read = new BufferedRead(this, buffers);
     this.#options = responseParserOptions({ maxHeadersCount });
-    this.onread = { buffer: () => this.#nextBuffer(), callback: (count, buffer) => this.#onBytes(buffer as Buffer, count) };
+  }
+
+  /** The `onread` option of net.connect: bytes without the stream machinery. */
+  get onread(): BufferedRead['onread'] {
+    return this.#read.onread;
   }
 
   /** A request goes out: the next bytes are its response. */
   expectResponse(requestMethod: string): void {
+    if (this.#head?.headers.inUse) this.#head = null;
     this.#state = State.Head;
     this.#requestMethod = requestMethod;
   }
@@ -81,53 +82,28 @@ export class Http1ResponseReader implements ChunkedSink {
   }
 
   pause(socket: Socket): void {
-    this.#paused = true;
+    this.#read.paused = true;
     socket.pause();
   }
 
   resume(socket: Socket): void {
-    this.#paused = false;
+    this.#read.paused = false;
     socket.resume();
   }
 
   release(): void {
     this.#state = State.Dead;
     this.#partial = null;
-    if (this.#private !== null && this.#buffers.active !== this.#private) this.#buffers.give(this.#private);
-    this.#private = null;
+    this.#read.release();
   }
 
-  /** Bodies that span reads get memory of their own, so that it can stay lent to a slow client's socket. */
-  #nextBuffer(): Buffer {
-    if (this.#state < State.Length || this.#state === State.Dead) {
-      if (this.#private !== null) {
-        this.#buffers.give(this.#private);
-        this.#private = null;
-      }
-      return this.#buffers.shared;
-    }
-    this.#private ??= this.#buffers.take();
-    return this.#private;
-  }
-
-  #onBytes(buffer: Buffer, count: number): boolean {
-    if (this.#state === State.Dead) return true;
-    const buffers = this.#buffers;
+  onBytes(buffer: Buffer, count: number): void {
+    if (this.#state === State.Dead) return;
     this.#sink.onBytesRead(count);
-    const mine = buffer === this.#private;
-    if (mine) {
-      buffers.active = buffer;
-      buffers.lent = false;
-    }
     this.#consume(buffer, 0, count);
+    // Bodies that span reads get memory of their own, so that it can stay lent to a slow client's socket.
+    this.#read.streaming = this.#state >= State.Length && this.#state !== State.Dead;
     this.#sink.onReadDone();
-    if (mine) {
-      // What a slow socket still holds must not be read over: that buffer is the garbage collector's now.
-      if (buffers.lent) this.#private = null;
-      buffers.active = null;
-      buffers.lent = false;
-    }
-    return !this.#paused;
   }
 
   #consume(buffer: Buffer, offset: number, end: number): void {
@@ -193,7 +169,7 @@ export class Http1ResponseReader implements ChunkedSink {
   #begin(head: ResponseHead, buffer: Buffer, offset: number, end: number): void {
     const { headers } = head;
     this.persistent = head.persistent;
-    this.#head = null;
+    headers.inUse = true;
     const length = head.bodyEnd(this.#requestMethod);
     if (length === 0) {
       if (offset < end) {
