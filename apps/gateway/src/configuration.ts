@@ -9,6 +9,7 @@ import {
   type SupportDeclaration,
 } from '@dragoman/config';
 import { httpFilterTypes, prepareWasmPlugins } from '@dragoman/filters';
+import { clusterManagerSupport, compileFormat } from '@dragoman/proxy';
 import type { StatLane } from '@dragoman/shm';
 import type { Settings } from './command-line.ts';
 import type { LogWriter } from './logging/log-writer.ts';
@@ -47,6 +48,16 @@ function filterSupport(): SupportDeclaration {
   return { checks };
 }
 
+/** What is wrong with a substitution format string; null when nothing is. */
+function checkFormatString(format: string): string | null {
+  try {
+    compileFormat(format);
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 export async function readConfiguration(
   settings: Settings,
   options: ReadOptions,
@@ -57,7 +68,11 @@ export async function readConfiguration(
       ...(configPath === undefined ? {} : { configPath }),
       ...(configYaml === undefined ? {} : { configYaml }),
     },
-    { unknownFields: settings.allowUnknownStaticFields ? 'warn' : 'error', support: [filterSupport()] },
+    {
+      unknownFields: settings.allowUnknownStaticFields ? 'warn' : 'error',
+      support: [filterSupport(), clusterManagerSupport],
+      checkFormatString,
+    },
   );
   const { bootstrap, errors, warnings, unknownFieldCount } = loaded;
   if (bootstrap === null) return { configuration: null, errors, warnings };

@@ -5,6 +5,7 @@ export { type Cluster } from './cluster/cluster.ts';
 export { ClusterManager } from './cluster/cluster-manager.ts';
 export { type Host } from './cluster/host.ts';
 export { ClusterDirectory, type ClusterView, type HostView } from './cluster/cluster-directory.ts';
+export { clusterManagerSupport } from './cluster/cluster-support.ts';
 export { clusterResolvers } from './cluster/dns-resolver.ts';
 export { healthFlagsText } from './cluster/host-health.ts';
 export {

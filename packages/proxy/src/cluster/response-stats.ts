@@ -103,6 +103,11 @@ export class ResponseStats {
     this.#own.charge(status);
   }
 
+  /** Records the time under the prefix alone, without twins. */
+  chargePlainTime(timeMs: number): void {
+    this.#own.chargeTime(timeMs);
+  }
+
   #zone(fromZone: string, toZone: string): CodeTable {
     const key = `${fromZone}.${toZone}`;
     let table = this.#zones.get(key);

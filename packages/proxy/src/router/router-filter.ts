@@ -5,6 +5,7 @@ import { Timer } from '@dragoman/base';
 import { BodyBuffer, HeaderId, type HeaderMap, type RequestHeaders, type ResponseHeaders } from '@dragoman/http';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Host } from '../cluster/host.ts';
+import { OutlierResult } from '../cluster/outlier/outlier-monitor.ts';
 import { LbContext } from '../cluster/load-balancer/load-balancer.ts';
 import type { Stream } from '../filter-chain/stream.ts';
 import type { TerminalFilter } from '../filter-chain/terminal.ts';
@@ -131,6 +132,8 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     for (const scope of this.#scopes) cluster.lane.inc(scope.upstreamRqTotal);
     this.#lb.reset();
     this.#lb.metadataMatch = route.metadataMatch;
+    if (cluster.originalDstHeader !== null)
+      this.#lb.originalDestination = headers.get(cluster.originalDstHeader) ?? '';
     if (route.retryPolicy !== null) {
       this.#lb.hostSelectionRetries = route.retryPolicy.hostSelectionMaxAttempts;
       this.#lb.omitCanaries = route.retryPolicy.omitCanaryHosts;
@@ -155,6 +158,10 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
   #choosesHost(): boolean {
     const stream = this.#stream;
     const cluster = this.#cluster!;
+    if (cluster.dropsOverload()) {
+      this.#answerDropped();
+      return false;
+    }
     this.#host = cluster.chooseHost(this.#lb);
     if (this.#host !== null) return true;
     stream.info.addResponseFlag(ResponseFlag.NoHealthyUpstream);
@@ -162,6 +169,14 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#addAttemptCountLater();
     stream.sendLocalReply(503, 'no healthy upstream', 'no_healthy_upstream');
     return false;
+  }
+
+  #answerDropped(): void {
+    const stream = this.#stream;
+    stream.info.addResponseFlag(ResponseFlag.DropOverload);
+    this.#charge(503);
+    this.#addAttemptCountLater();
+    stream.sendLocalReply(503, 'drop overload', 'drop_overload', OVERLOADED);
   }
 
   #setEnvoyHeaders(headers: RequestHeaders): void {
@@ -296,6 +311,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     info.upstreamLocalAddress = upstream.localAddress;
     info.upstreamRemoteAddress = upstream.host.addressText;
     info.upstreamProtocol = upstream.protocol;
+    this.#host!.outlier?.putResult(OutlierResult.LOCAL_ORIGIN_CONNECT_SUCCESS);
     const body = this.#body;
     const hasMore = body !== null || this.#trailers !== null || !this.#requestEnded;
     upstream.sendHeaders(this.#headers!, !hasMore);
@@ -341,6 +357,8 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     info.firstUpstreamRxByteMs = nowMs;
     const { status } = headers;
     cluster.lane.inc(status >= 500 ? host.stats.rqError : host.stats.rqSuccess);
+    if (host.outlier !== null) putOutlierStatus(host, headers);
+    if (headers.hasId(HeaderId.X_ENVOY_IMMEDIATE_HEALTH_CHECK_FAIL)) cluster.reportImmediateHealthCheckFail(host);
     if (this.#retry.enabled && this.#retriedResponse(headers, endStream)) return;
     this.#responseStarted = true;
     this.#charge(status);
@@ -375,8 +393,11 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#timeoutTimer.stop();
     this.#perTryTimer.stop();
     info.lastUpstreamRxByteMs = nowMs;
-    if (this.#requestEndMs > 0)
-      cluster.responses.chargeResponseTime(nowMs - this.#requestEndMs, info.internal, this.#host!.canary);
+    if (this.#requestEndMs > 0) {
+      const timeMs = nowMs - this.#requestEndMs;
+      cluster.responses.chargeResponseTime(timeMs, info.internal, this.#host!.canary);
+      for (let i = 0; i < this.#scopes.length; i++) this.#scopes[i].responses.chargePlainTime(timeMs);
+    }
     this.#pauseClient(false);
   }
 
@@ -407,6 +428,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     const headers = this.#headers!;
     const { info, worker } = this.#stream;
     this.#perTryTimer.stop();
+    this.#lb.isRetry = true;
     if (this.#route!.retryPolicy?.avoidPreviousHosts) this.#lb.previousHosts.push(this.#host!);
     if (this.#route!.virtualHost.includeRequestAttemptCount) headers.set('x-envoy-attempt-count', String(info.attemptCount + 1));
     if (!this.#settings.suppressEnvoyHeaders && this.#perTryTimeoutMs <= 0 && this.#timeoutMs > 0) {
@@ -431,7 +453,10 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
       stream.resetStream();
       return;
     }
-    if (reason !== ResetReason.Overflow && !isConnectFailure(reason)) cluster.lane.inc(this.#host!.stats.rqError);
+    if (reason !== ResetReason.Overflow) {
+      if (!isConnectFailure(reason)) cluster.lane.inc(this.#host!.stats.rqError);
+      this.#host!.outlier?.putResult(OutlierResult.LOCAL_ORIGIN_CONNECT_FAILED);
+    }
     if (this.#retry.enabled) {
       const decision = this.#retry.onReset(reason);
       if (decision === RetryDecision.Yes) {
@@ -471,7 +496,10 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     const cluster = this.#cluster!;
     const { info } = this.#stream;
     cluster.lane.inc(cluster.stats.upstreamRqTimeout);
-    if (this.#host !== null) cluster.lane.inc(this.#host.stats.rqTimeout);
+    if (this.#host !== null) {
+      cluster.lane.inc(this.#host.stats.rqTimeout);
+      this.#host.outlier?.putResult(OutlierResult.LOCAL_ORIGIN_TIMEOUT);
+    }
     info.addResponseFlag(ResponseFlag.UpstreamRequestTimeout);
     this.#dropUpstream();
     if (this.#responseStarted) {
@@ -487,6 +515,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     const { info } = this.#stream;
     cluster.lane.inc(cluster.stats.upstreamRqPerTryTimeout);
     cluster.lane.inc(this.#host!.stats.rqTimeout);
+    this.#host!.outlier?.putResult(OutlierResult.LOCAL_ORIGIN_TIMEOUT);
     this.#dropUpstream();
     const decision = this.#retry.onReset(ResetReason.LocalReset);
     if (decision === RetryDecision.Yes) {
@@ -529,6 +558,22 @@ const NO_SCOPES: readonly RouteScope[] = [];
 
 const DEFAULT_TIMEOUT_LINE = 'x-envoy-expected-rq-timeout-ms: 15000\r\n';
 const OVERLOADED: readonly [string, string][] = [['x-envoy-overloaded', 'true']];
+
+/** What outlier detection makes of an answer: for gRPC, the status in it. */
+function putOutlierStatus(host: Host, headers: ResponseHeaders): void {
+  const grpcStatus = headers.getId(HeaderId.GRPC_STATUS);
+  host.outlier!.putResponseCode(grpcStatus === undefined ? headers.status : httpStatusOfGrpc(grpcStatus));
+}
+
+/** Envoy: Grpc::Utility::grpcToHttpStatus. */
+function httpStatusOfGrpc(grpcStatus: string): number {
+  return GRPC_TO_HTTP[grpcStatus] ?? 500;
+}
+
+const GRPC_TO_HTTP: Readonly<Record<string, number>> = {
+  ...{ 0: 200, 1: 499, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429 },
+  ...{ 9: 400, 10: 409, 11: 400, 12: 501, 14: 503, 16: 401 },
+};
 
 function isConnectFailure(reason: ResetReason): boolean {
   return (
