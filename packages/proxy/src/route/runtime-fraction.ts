@@ -31,10 +31,13 @@ export class RuntimeFraction {
     this.#runtime = runtime;
   }
 
-  /** `random` is a whole number of at least 2^24 values, the same for all questions about one request. */
-  includes(random: number): boolean {
+  /**
+   * `random` is a whole number of at least 2^24 values, the same for all questions about one request. `runtime` is asked
+   * in place of the one given to the constructor.
+   */
+  includes(random: number, runtime: Runtime = this.#runtime): boolean {
     if (this.#runtimeKey !== '') {
-      const override = this.#runtime.get(this.#runtimeKey);
+      const override = runtime.get(this.#runtimeKey);
       if (override !== undefined)
         return includesOverride(override, random, this.#numerator, this.#denominator);
     }
