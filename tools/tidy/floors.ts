@@ -2,7 +2,7 @@
 // what its package.json lists. docs/ARCHITECTURE.md shows the same table.
 
 import type { Finding, SourceFile } from './source-tree.ts';
-import { isTest } from './source-tree.ts';
+import { isForTests } from './source-tree.ts';
 
 /** Floor of every package; an import must go down. */
 export const FLOORS: Record<string, number> = {
@@ -40,7 +40,7 @@ export interface Manifest {
 
 /** Tools of tests and benchmarks: listed in the root's package.json, never imported by what is published. */
 const isBench = (path: string) => /^benchmarks\/|\/bench\//.test(path);
-const isTool = (file: SourceFile) => isTest(file.path) || isBench(file.path) || file.packageFolder === '';
+const isTool = (file: SourceFile) => isForTests(file.path) || isBench(file.path) || file.packageFolder === '';
 
 /** Checks one file's imports against the floors and its package's list of dependencies. */
 export function checkFloors(file: SourceFile, manifest: Manifest | undefined): Finding[] {
@@ -74,11 +74,11 @@ function checkHouseImport(
   if (inner !== undefined) report(`imports ${specifier}: other packages are imported by their entry only`);
   if (file.packageFolder === '' || imported === file.packageFolder) return;
   if (imported === 'packages/testkit') {
-    if (!isTest(file.path) && !isBench(file.path)) report('imports testkit, which is for tests only');
+    if (!isForTests(file.path) && !isBench(file.path)) report('imports testkit, which is for tests only');
     return;
   }
   // Tests of a package may stand on anything below the applications, such as a filter's test on a whole worker.
-  if (isTest(file.path)) return;
+  if (isForTests(file.path)) return;
   const own = FLOORS[file.packageFolder];
   const other = FLOORS[imported];
   if (own === undefined || other === undefined) {

@@ -1,7 +1,7 @@
 // Finds files that nothing leads to: neither an entry, a test, a benchmark or a tool, nor imported from one.
 
 import type { Finding, SourceFile } from './source-tree.ts';
-import { isTest } from './source-tree.ts';
+import { isForTests, isTest } from './source-tree.ts';
 
 /** Files that are started or found by name rather than imported. */
 const STARTED =
@@ -17,7 +17,7 @@ export function checkReachability(files: readonly SourceFile[]): Finding[] {
     // Ambient declarations are found by the compiler, not by an import.
     if (isTest(path) || path.endsWith('.d.ts') || product.has(path)) continue;
     if (!all.has(path)) findings.push({ path, line: 0, message: 'nothing imports this file' });
-    else if (packageFolder !== 'packages/testkit' && !path.includes('/testing/'))
+    else if (packageFolder !== 'packages/testkit' && !isForTests(path))
       findings.push({
         path,
         line: 0,

@@ -79,3 +79,7 @@ export function readSources(root: string): SourceFile[] {
 }
 
 export const isTest = (path: string): boolean => path.endsWith('.test.ts');
+
+/** Tests and what stands beside them for tests only. */
+export const isForTests = (path: string): boolean =>
+  isTest(path) || /\/(testing|fixtures)\/|\/test-fixture\.ts$/.test(path);

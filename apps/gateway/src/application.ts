@@ -27,6 +27,8 @@ export interface Embedded {
 
 /** The longest drain at the end of the process: whoever stops a process kills it after a while. */
 const TERMINATION_DRAIN_MAX_MS = 30_000;
+/** Under npm one Ctrl-C comes twice, from the terminal and from npm: that is no second wish. */
+const ECHO_MS = 500;
 
 /** Runs the program; resolves when it is up. It ends by process.exit, because worker threads would keep it alive. */
 export async function runApplication(program: Program): Promise<void> {
@@ -103,7 +105,8 @@ class Ending {
   readonly #log: LogWriter;
   readonly #drainLimitMs: number;
   #controlPlane: ControlPlane | null = null;
-  #ending = false;
+  /** Monotonic; infinite while nobody has asked. */
+  #endingSinceMs = Number.POSITIVE_INFINITY;
 
   constructor(log: LogWriter, drainLimitMs: number) {
     this.#log = log;
@@ -122,7 +125,9 @@ class Ending {
 
   /** Lets requests in flight finish; a second signal does not wait for them. */
   drain(signal: string): void {
-    if (this.#ending) {
+    const sinceMs = performance.now() - this.#endingSinceMs;
+    if (sinceMs >= 0 && sinceMs < ECHO_MS) return;
+    if (sinceMs >= ECHO_MS) {
       this.#log.log('warning', 'main', `caught ${signal} again, not waiting any longer`);
       process.exit(0);
     }
@@ -136,7 +141,7 @@ class Ending {
   }
 
   #end(ended: Promise<void>): void {
-    this.#ending = true;
+    this.#endingSinceMs = performance.now();
     ended
       .catch((error: Error) => this.#log.log('error', 'main', `ending: ${error.message}`))
       .finally(() => {

@@ -2,6 +2,7 @@
 // worker; the other end is in worker-pool.ts.
 
 import type { MessagePort } from 'node:worker_threads';
+import { DragomanError } from '@dragoman/base';
 import type { Event, Reply, Request, ServeTask } from './messages.ts';
 
 /** Answers one kind of request; what it returns or throws goes back to the asker. */
@@ -40,10 +41,16 @@ export class WorkerChannel<Data = unknown> {
       if (handler === undefined) throw new Error(`this worker answers no "${name}"`);
       reply = { type: 'reply', id, result: await handler(payload as never), error: null };
     } catch (error) {
-      const { code, message } = error as { code?: string; message: string };
-      const error_ = { code: code?.replace(/^ERR_DRAGOMAN_/, '') ?? 'WORKER_REQUEST', message };
-      reply = { type: 'reply', id, result: null, error: error_ };
+      const { code, message } = coded(error as Error);
+      const parts = { code: code.slice('ERR_DRAGOMAN_'.length), message };
+      reply = { type: 'reply', id, result: null, error: parts };
     }
     this.#port.postMessage(reply);
   }
+}
+
+/** Errors of Node and of plugins have codes of their own or none. */
+function coded(error: Error & { code?: string }): Error & { code: string } {
+  if (error.code?.startsWith('ERR_DRAGOMAN_')) return error as Error & { code: string };
+  return new DragomanError('WORKER_REQUEST', error.message, { cause: error });
 }
