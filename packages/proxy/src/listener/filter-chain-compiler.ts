@@ -2,16 +2,24 @@
 // Runs on each worker when a snapshot arrives.
 
 import { DragomanError } from '@dragoman/base';
-import type { Any, FilterChain, HttpConnectionManager, HttpFilter, Listener, RouteConfiguration, Router } from '@dragoman/config';
+import type {
+  Any,
+  FilterChain,
+  HttpConnectionManager,
+  HttpFilter,
+  Listener,
+  RouteConfiguration,
+  Router,
+} from '@dragoman/config';
 import { type AccessLogContext, compileAccessLogs } from '../access-log/access-log.ts';
 import { ConnectionManager } from '../connection-manager/connection-manager.ts';
 import { DEFAULTS, ManagerSettings } from '../connection-manager/settings.ts';
 import type { FilterContext, HttpFilterInstance, HttpFilterType } from '../filter-chain/filter.ts';
 import { compileLocalReplyConfig } from '../format/local-reply.ts';
-import { RouterFilter } from '../router/router-filter.ts';
-import { RouteStats } from '../router/route-stats.ts';
-import { RouterSettings } from '../router/router-settings.ts';
 import { compileRouteTable, type RouteTable } from '../route/route-table.ts';
+import { RouteStats } from '../router/route-stats.ts';
+import { RouterFilter } from '../router/router-filter.ts';
+import { RouterSettings } from '../router/router-settings.ts';
 import type { RuntimeValues } from '../runtime/runtime-values.ts';
 import type { WorkerServices } from '../server/worker-services.ts';
 import type { ConnectionPools } from '../upstream/connection-pools.ts';
@@ -30,7 +38,11 @@ export interface ChainContext {
   readonly listenerStatPrefix: string;
 }
 
-export function compileFilterChain(chain: FilterChain, listener: Listener, context: ChainContext): ConnectionManager {
+export function compileFilterChain(
+  chain: FilterChain,
+  listener: Listener,
+  context: ChainContext,
+): ConnectionManager {
   const filter = chain.filters[chain.filters.length - 1];
   if (filter?.typedConfig?.typeName !== HTTP_CONNECTION_MANAGER)
     throw new DragomanError(
@@ -40,11 +52,17 @@ export function compileFilterChain(chain: FilterChain, listener: Listener, conte
     );
   const config = filter.typedConfig.value as HttpConnectionManager;
   const settings = new ManagerSettings(config);
-  const compiler = new HttpFilterCompiler(settings, listener, context, saysAnythingPerFilter(config.routeConfig));
+  const compiler = new HttpFilterCompiler(
+    settings,
+    listener,
+    context,
+    saysAnythingPerFilter(config.routeConfig),
+  );
   const filterInstances: HttpFilterInstance[] = [];
   let router = new RouterSettings(NO_ROUTER);
   for (const entry of config.httpFilters) {
-    if (entry.typedConfig?.typeName === ROUTER) router = new RouterSettings(entry.typedConfig.value as Router);
+    if (entry.typedConfig?.typeName === ROUTER)
+      router = new RouterSettings(entry.typedConfig.value as Router);
     else compiler.compile(entry, filterInstances);
   }
   const routeStats = new RouteStats(context.worker.lane, config.routeConfig);
@@ -95,7 +113,10 @@ class HttpFilterCompiler {
     const type = this.#context.filterTypes.get(typeName);
     if (type === undefined) {
       if (entry.isOptional) return;
-      throw new DragomanError('FILTER_TYPE', `http filter ${entry.name}: no filter is registered for ${typeName}`);
+      throw new DragomanError(
+        'FILTER_TYPE',
+        `http filter ${entry.name}: no filter is registered for ${typeName}`,
+      );
     }
     const instance = type.create(entry.typedConfig!.value, this.#filterContext(entry.name));
     if (this.#switchable) into.push(new SwitchableFilter(entry.name, entry.disabled, instance));
@@ -145,7 +166,9 @@ class SwitchableFilter implements HttpFilterInstance {
     this.#instance = instance;
   }
 
-  createFilter(stream: Parameters<HttpFilterInstance['createFilter']>[0]): ReturnType<HttpFilterInstance['createFilter']> {
+  createFilter(
+    stream: Parameters<HttpFilterInstance['createFilter']>[0],
+  ): ReturnType<HttpFilterInstance['createFilter']> {
     const disabled = stream.getRoute()?.filterDisabled(this.#name) ?? this.#disabled;
     return disabled ? null : this.#instance.createFilter(stream);
   }
@@ -165,7 +188,9 @@ function saysAnythingPerFilter(routes: RouteConfiguration | undefined): boolean 
     routes.virtualHosts.some(
       host =>
         says(host) ||
-        host.routes.some(route => says(route) || (route.route?.weightedClusters?.clusters.some(says) ?? false)),
+        host.routes.some(
+          route => says(route) || (route.route?.weightedClusters?.clusters.some(says) ?? false),
+        ),
     )
   );
 }

@@ -32,7 +32,9 @@ export class ListenerStats {
       `${prefix}downstream_cx_transport_socket_connect_timeout`,
     );
     this.downstreamListenerFilterError = lane.counter(`${prefix}downstream_listener_filter_error`);
-    this.downstreamListenerFilterRemoteClose = lane.counter(`${prefix}downstream_listener_filter_remote_close`);
+    this.downstreamListenerFilterRemoteClose = lane.counter(
+      `${prefix}downstream_listener_filter_remote_close`,
+    );
     this.downstreamPreCxTimeout = lane.counter(`${prefix}downstream_pre_cx_timeout`);
     this.noFilterChainMatch = lane.counter(`${prefix}no_filter_chain_match`);
     this.workerCxTotal = lane.counter(`${prefix}worker_${workerIndex}.downstream_cx_total`);
@@ -40,7 +42,10 @@ export class ListenerStats {
     this.downstreamPreCxActive = lane.gauge(`${prefix}downstream_pre_cx_active`);
     this.workerCxActive = lane.gauge(`${prefix}worker_${workerIndex}.downstream_cx_active`);
     this.downstreamCxLengthMs = lane.histogram(`${prefix}downstream_cx_length_ms`, 'ms');
-    this.connectionsAcceptedPerSocketEvent = lane.histogram(`${prefix}connections_accepted_per_socket_event`, 'none');
+    this.connectionsAcceptedPerSocketEvent = lane.histogram(
+      `${prefix}connections_accepted_per_socket_event`,
+      'none',
+    );
     lane.counter(`${prefix}extension_config_missing`);
     lane.counter(`${prefix}network_extension_config_missing`);
   }

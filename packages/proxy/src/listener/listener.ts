@@ -52,13 +52,19 @@ export class ActiveListener implements ConnectionOwner {
     return new Promise((resolve, reject) => {
       server.once('error', error =>
         reject(
-          new DragomanError('LISTENER_BIND', bindFailure(this.name, address, error as NodeJS.ErrnoException), {
-            cause: error,
-          }),
+          new DragomanError(
+            'LISTENER_BIND',
+            bindFailure(this.name, address, error as NodeJS.ErrnoException),
+            {
+              cause: error,
+            },
+          ),
         ),
       );
       const place =
-        address.port < 0 ? { path: address.host } : { host: address.host, port: address.port, reusePort: true };
+        address.port < 0
+          ? { path: address.host }
+          : { host: address.host, port: address.port, reusePort: true };
       server.listen({ ...place, backlog: BACKLOG }, () => {
         const bound = server.address();
         resolve(bound !== null && typeof bound === 'object' ? bound.port : 0);
