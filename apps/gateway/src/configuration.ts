@@ -1,6 +1,7 @@
 // Reads the configuration the user asked for and collects what is wrong with it: every mistake in one run. Printing is
 // validate.ts and application.ts.
 
+import { silentLogger } from '@dragoman/base';
 import {
   type Bootstrap,
   type ConfigError,
@@ -77,7 +78,8 @@ export async function readConfiguration(
   const { bootstrap, errors, warnings, unknownFieldCount } = loaded;
   if (bootstrap === null) return { configuration: null, errors, warnings };
   const prepared = await prepareWasmPlugins(bootstrap, {
-    logger: options.logger,
+    // Without a trial start all it could log is in the report.
+    logger: options.tryPlugins ? options.logger : silentLogger,
     canary: options.tryPlugins,
     ...(options.lane === undefined ? {} : { lane: options.lane }),
   });

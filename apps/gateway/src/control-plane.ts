@@ -40,6 +40,8 @@ export class ControlPlane implements FleetOwner {
   readonly #serverStats: ServerStats;
   readonly #admin: AdminServer | null;
   readonly #onQuit: () => void;
+  /** Counter of replaced workers. */
+  readonly #workerRestarts: number;
   #listeners: readonly BoundListener[] = [];
   #flushTimer: NodeJS.Timeout | null = null;
   #state: ServerState = 'INITIALIZING';
@@ -59,6 +61,7 @@ export class ControlPlane implements FleetOwner {
       restartEpoch: 0,
       startTimeMs,
     });
+    this.#workerRestarts = lane.counter('dragoman.worker_restarts');
     this.#serverStats.add('server.static_unknown_fields', unknownFieldCount);
     this.#directory = new ClusterDirectory({
       lane,
@@ -152,6 +155,10 @@ export class ControlPlane implements FleetOwner {
 
   onWorkerDeath(workerIndex: number): void {
     this.#directory.releaseWorker(workerIndex);
+  }
+
+  onWorkerReplaced(): void {
+    this.#foundations.lane.inc(this.#workerRestarts);
   }
 
   #makeAdmin(): AdminServer {

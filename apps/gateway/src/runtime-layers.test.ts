@@ -51,5 +51,5 @@ test('without an admin layer nothing can be changed; without any layer there is 
     () => {},
   );
   assert.equal(fixed.merge({ a: '1' }), false);
-  assert.equal(new RuntimeLayers(bootstrap('node: { id: n }'), () => {}).merge({ a: '1' }), true);
+  assert.equal(new RuntimeLayers(bootstrap('node: { id: one }'), () => {}).merge({ a: '1' }), true);
 });

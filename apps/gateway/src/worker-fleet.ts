@@ -15,6 +15,8 @@ export interface FleetOwner {
   onReport(report: ClusterReport): void;
   /** A worker is gone; what it had claimed in shared tables is to be released. */
   onWorkerDeath(workerIndex: number): void;
+  /** The worker that took its place serves. */
+  onWorkerReplaced(workerIndex: number): void;
   /** A snapshot for a worker that starts now. */
   currentSnapshot(): Snapshot;
 }
@@ -70,11 +72,6 @@ export class WorkerFleet {
 
   get concurrency(): number {
     return this.#pool.concurrency;
-  }
-
-  /** Workers replaced since the start. */
-  get restarts(): number {
-    return this.#pool.restarts;
   }
 
   /**
@@ -144,6 +141,7 @@ export class WorkerFleet {
     try {
       await this.#apply(workerIndex, this.#owner!.currentSnapshot());
       this.#logger.log('info', 'main', `worker ${workerIndex} is replaced and serves`);
+      this.#owner!.onWorkerReplaced(workerIndex);
     } catch (error) {
       this.#logger.log('critical', 'main', `worker ${workerIndex} cannot serve: ${(error as Error).message}`);
       // Alive without listeners it would be of no use: the pool's back-off decides when it is tried again.

@@ -71,6 +71,7 @@ export class RawConnection {
 
   /** Takes exactly so many bytes. */
   read(length: number): Promise<string> {
+    if (length === 0) return Promise.resolve('');
     return this.#take(`${length} bytes`, () => (this.#received.length >= length ? length : 0));
   }
 
