@@ -95,7 +95,15 @@ export class AdminFacade implements AdminContext {
       cluster: serviceCluster || node.cluster,
       ...(serviceZone === '' ? {} : { locality: { ...locality, zone: serviceZone } }),
     };
-    return toProtoJson('envoy.config.core.v3.Node', merged as never) as Record<string, Json>;
+    const json = toProtoJson('envoy.config.core.v3.Node', merged as never) as Record<string, Json>;
+    // Envoy prints what is empty, too, and management servers know clients by this name.
+    if (json.locality !== undefined)
+      json.locality = { region: '', zone: '', sub_zone: '', ...(json.locality as Record<string, Json>) };
+    return {
+      ...{ id: '', cluster: '', dynamic_parameters: {}, user_agent_name: 'envoy' },
+      ...{ extensions: [], client_features: [], listening_addresses: [] },
+      ...json,
+    };
   }
 
   clusters(): readonly ClusterView[] {

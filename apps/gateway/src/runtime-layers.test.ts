@@ -45,11 +45,7 @@ test('the admin changes its own layer, and the workers are told', () => {
   assert.equal(told[1]!.get('name'), 'a');
 });
 
-test('without an admin layer nothing can be changed; without any layer there is one', () => {
-  const fixed = new RuntimeLayers(
-    bootstrap('layered_runtime: { layers: [{ name: only, static_layer: {} }] }'),
-    () => {},
-  );
-  assert.equal(fixed.merge({ a: '1' }), false);
-  assert.equal(new RuntimeLayers(bootstrap('node: { id: one }'), () => {}).merge({ a: '1' }), true);
+test('without an admin layer nothing can be changed', () => {
+  for (const text of ['layered_runtime: { layers: [{ name: only, static_layer: {} }] }', 'node: { id: one }'])
+    assert.equal(new RuntimeLayers(bootstrap(text), () => {}).merge({ a: '1' }), false);
 });

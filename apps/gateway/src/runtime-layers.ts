@@ -22,9 +22,6 @@ export class RuntimeLayers implements RuntimeView {
       values: staticRuntime({ ...bootstrap, layeredRuntime: { layers: [layer] } }),
       admin: layer.adminLayer !== undefined,
     }));
-    // Without a configured runtime there is the admin's layer alone.
-    if (bootstrap.layeredRuntime === undefined)
-      this.#layers.push({ name: 'admin', values: new Map(), admin: true });
   }
 
   layers(): readonly RuntimeLayer[] {
