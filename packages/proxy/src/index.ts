@@ -1,12 +1,12 @@
 // Entry of @dragoman/proxy.
 export { DEFAULT_FORMAT } from './access-log/access-log.ts';
-export type { ClusterReport, ClusterSnapshot, ClusterUpdate } from './cluster/cluster-update.ts';
-export { type Cluster } from './cluster/cluster.ts';
-export { ClusterManager } from './cluster/cluster-manager.ts';
-export { type Host } from './cluster/host.ts';
+export type { Cluster } from './cluster/cluster.ts';
 export { ClusterDirectory, type ClusterView, type HostView } from './cluster/cluster-directory.ts';
+export { ClusterManager } from './cluster/cluster-manager.ts';
 export { clusterManagerSupport } from './cluster/cluster-support.ts';
+export type { ClusterReport, ClusterSnapshot, ClusterUpdate } from './cluster/cluster-update.ts';
 export { clusterResolvers } from './cluster/dns-resolver.ts';
+export type { Host } from './cluster/host.ts';
 export { healthFlagsText } from './cluster/host-health.ts';
 export {
   type DataFrame,
@@ -20,15 +20,20 @@ export {
 } from './filter-chain/filter.ts';
 export { isGrpcContentType } from './filter-chain/local-reply.ts';
 export { Stream } from './filter-chain/stream.ts';
-export { type DownstreamConnectionInfo, StreamInfo, type TlsConnectionInfo } from './filter-chain/stream-info.ts';
+export {
+  type DownstreamConnectionInfo,
+  StreamInfo,
+  type TlsConnectionInfo,
+} from './filter-chain/stream-info.ts';
 export type { FormatInput } from './format/format-input.ts';
 export { compileFormat } from './format/formatter.ts';
 export { ResponseFlag } from './format/response-flags.ts';
 export { HTTP_CONNECTION_MANAGER, ROUTER } from './listener/filter-chain-compiler.ts';
 export { HeaderMatcher } from './route/header-matcher.ts';
-export { type Route } from './route/route.ts';
+export { compileMutationList, type MutationList } from './route/mutation-list.ts';
+export type { Route } from './route/route.ts';
 export { type Runtime, RuntimeFraction } from './route/runtime-fraction.ts';
 export { RuntimeValues, staticRuntime } from './runtime/runtime-values.ts';
 export type { BoundListener, Snapshot } from './server/snapshot.ts';
 export { WorkerServer, type WorkerServerOptions } from './server/worker-server.ts';
-export { type AsyncClient, type AsyncRequest, type AsyncResponse } from './upstream/async-client.ts';
+export type { AsyncClient, AsyncRequest, AsyncResponse } from './upstream/async-client.ts';

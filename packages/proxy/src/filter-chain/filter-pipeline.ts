@@ -64,7 +64,8 @@ export class FilterPipeline {
 
   /** The bytes held back for (or by) the filter that runs now, or the last filter that holds any. */
   get held(): BodyBuffer | null {
-    if (this.#current >= 0 && this.#slots[this.#current].held !== null) return this.#slots[this.#current].held;
+    if (this.#current >= 0 && this.#slots[this.#current].held !== null)
+      return this.#slots[this.#current].held;
     for (let i = this.#length - 1; i >= 0; i--) if (this.#slots[i].held !== null) return this.#slots[i].held;
     return null;
   }
@@ -208,7 +209,8 @@ export class FilterPipeline {
         this.#hold(slot, bytes, endStream, slot.stop === Stop.AllWatermark);
         return;
       }
-      let status: DataStatus = slot.stop === Stop.Single ? DataStatus.StopIterationAndBuffer : DataStatus.Continue;
+      let status: DataStatus =
+        slot.stop === Stop.Single ? DataStatus.StopIterationAndBuffer : DataStatus.Continue;
       if (ends.hasDataCallback(slot.filter)) {
         if (frame === null) frame = { bytes };
         else frame.bytes = bytes;

@@ -4,8 +4,8 @@
 import type { Logger, Timers } from '@dragoman/base';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from '@dragoman/http';
 import type { StatLane } from '@dragoman/shm';
-import type { AsyncClient } from '../upstream/async-client.ts';
 import type { ClusterManager } from '../cluster/cluster-manager.ts';
+import type { AsyncClient } from '../upstream/async-client.ts';
 import type { Stream } from './stream.ts';
 
 /** What decodeHeaders and encodeHeaders answer (Envoy: FilterHeadersStatus). */

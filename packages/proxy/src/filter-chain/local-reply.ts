@@ -23,7 +23,9 @@ const GRPC_STATUS: Readonly<Record<number, number>> = {
 
 /** True for `application/grpc` and `application/grpc+...`. */
 export function isGrpcContentType(value: string | undefined): boolean {
-  return value !== undefined && value.startsWith('application/grpc') && (value.length === 16 || value[16] === '+');
+  return (
+    value !== undefined && value.startsWith('application/grpc') && (value.length === 16 || value[16] === '+')
+  );
 }
 
 export function makeLocalReply(

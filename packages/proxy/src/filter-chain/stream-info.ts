@@ -3,6 +3,7 @@
 // and is reset for each request. Worker threads only.
 
 import type { HeaderMap } from '@dragoman/http';
+import type { Cluster } from '../cluster/cluster.ts';
 import type { Host } from '../cluster/host.ts';
 
 /** What is known of the certificates of a TLS connection; '' and [] where there is none. */
@@ -230,6 +231,13 @@ export class StreamInfo {
     this.upstreamTls = null;
     this.upstreamServerName = this.upstreamTransportFailureReason = '';
     this.upstreamHostsAttempted = null;
+    this.attemptCount = 0;
+  }
+
+  /** A cluster was found for the request; nothing has been tried yet. */
+  setUpstreamCluster(cluster: Cluster): void {
+    this.upstreamClusterObservabilityName = cluster.config.altStatName || cluster.name;
+    this.upstreamClusterMetadata = cluster.metadata ?? null;
     this.attemptCount = 0;
   }
 

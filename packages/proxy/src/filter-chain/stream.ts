@@ -1,7 +1,7 @@
 // One request and its response: drives both through the filter chain, keeps the facts about them, and has the
 // one exit where an error becomes a response. Reused for the next request of an HTTP/1 connection. Worker threads only.
 
-import { assert, Timer } from '@dragoman/base';
+import { assert } from '@dragoman/base';
 import type { BodyBuffer, RequestHeaders, ResponseHeaders } from '@dragoman/http';
 import { HeaderMap, type RequestRefusal } from '@dragoman/http';
 import type { ConnectionManager } from '../connection-manager/connection-manager.ts';
@@ -14,9 +14,10 @@ import { FilterPipeline } from './filter-pipeline.ts';
 import { makeLocalReply } from './local-reply.ts';
 import type { ResponseEncoder } from './response-encoder.ts';
 import { type DownstreamConnectionInfo, StreamInfo } from './stream-info.ts';
+import { type StreamTimeouts, StreamTimers } from './stream-timers.ts';
 import type { TerminalFilter } from './terminal.ts';
 
-export class Stream {
+export class Stream implements StreamTimeouts {
   readonly worker: WorkerServices;
   readonly manager: ConnectionManager;
   readonly info = new StreamInfo();
@@ -24,9 +25,7 @@ export class Stream {
   readonly encode: FilterPipeline;
   readonly #terminal: TerminalFilter;
   readonly #filters: HttpFilter[] = [];
-  readonly #idleTimer: Timer;
-  readonly #requestTimer: Timer;
-  readonly #durationTimer: Timer;
+  readonly #timers: StreamTimers;
   #encoder: ResponseEncoder | null = null;
   #connection: DownstreamConnectionInfo | null = null;
 
@@ -47,7 +46,6 @@ export class Stream {
   #active = false;
   #route: Route | null = null;
   #routeKnown = false;
-  #idleTimeoutMs = 0;
   /** The route whose response headers a local reply gets: set once the terminal filter has the request. */
   localReplyRoute: Route | null = null;
   /** A local reply of the router shows how many attempts there were. */
@@ -63,9 +61,7 @@ export class Stream {
     this.decode = new FilterPipeline(new DecodeEnds(this));
     this.encode = new FilterPipeline(new EncodeEnds(this));
     this.#terminal = manager.createTerminal(this);
-    this.#idleTimer = new Timer(() => this.#onIdleTimeout());
-    this.#requestTimer = new Timer(() => this.#onRequestTimeout());
-    this.#durationTimer = new Timer(() => this.#onMaxDuration());
+    this.#timers = new StreamTimers(worker.timers, this);
   }
 
   get active(): boolean {
@@ -95,7 +91,7 @@ export class Stream {
   ): void {
     const { manager } = this;
     this.#open(encoder, connection, headers, endStream, nowMs);
-    this.#startTimers(nowMs);
+    this.#timers.begin(manager.settings, endStream, nowMs);
     if (!manager.onRequestHeaders(this, headers, upgrade)) return;
     this.#createFilters();
     this.decode.headers(endStream);
@@ -163,7 +159,6 @@ export class Stream {
     if (endStream) this.info.lastDownstreamRxByteMs = nowMs;
     this.decode.reset(manager.bufferLimitBytes);
     this.encode.reset(manager.bufferLimitBytes);
-    this.#idleTimeoutMs = manager.settings.streamIdleTimeoutMs;
   }
 
   /** More of the request body. `bytes` is borrowed. */
@@ -206,7 +201,7 @@ export class Stream {
   #onRequestEnd(): void {
     this.requestEnded = true;
     this.info.lastDownstreamRxByteMs = this.worker.timers.clock.nowMs();
-    this.#requestTimer.stop();
+    this.#timers.onRequestEnd();
   }
 
   // --- the response, from the terminal filter ---
@@ -413,38 +408,18 @@ export class Stream {
 
   // --- timers ---
 
-  #startTimers(nowMs: number): void {
-    const { settings } = this.manager;
-    const { timers } = this.worker;
-    if (this.#idleTimeoutMs > 0) timers.start(this.#idleTimer, this.#idleTimeoutMs, nowMs);
-    if (settings.requestTimeoutMs > 0 && !this.requestEnded)
-      timers.start(this.#requestTimer, settings.requestTimeoutMs, nowMs);
-    if (settings.maxStreamDurationMs > 0)
-      timers.start(this.#durationTimer, settings.maxStreamDurationMs, nowMs);
-  }
-
-  /** A route can override the idle timeout and limit the stream's duration. */
   #applyRoute(route: Route | null): void {
     if (route === null) return;
     this.info.routeName = route.name;
     this.info.virtualHostName = route.virtualHost.name;
-    const { timers } = this.worker;
-    if (route.idleTimeoutMs >= 0 && route.idleTimeoutMs !== this.#idleTimeoutMs) {
-      this.#idleTimeoutMs = route.idleTimeoutMs;
-      if (this.#idleTimeoutMs > 0) timers.start(this.#idleTimer, this.#idleTimeoutMs);
-      else this.#idleTimer.stop();
-    }
-    if (route.maxStreamDurationMs >= 0) {
-      if (route.maxStreamDurationMs > 0) timers.start(this.#durationTimer, route.maxStreamDurationMs);
-      else this.#durationTimer.stop();
-    }
+    this.#timers.applyRoute(route);
   }
 
   #touch(): void {
-    if (this.#idleTimeoutMs > 0 && this.#active) this.worker.timers.start(this.#idleTimer, this.#idleTimeoutMs);
+    if (this.#active) this.#timers.touch();
   }
 
-  #onIdleTimeout(): void {
+  onIdleTimeout(): void {
     this.manager.lane.inc(this.manager.stats.downstreamRqIdleTimeout);
     this.info.addResponseFlag(ResponseFlag.StreamIdleTimeout);
     if (this.responseStarted) {
@@ -455,12 +430,12 @@ export class Stream {
     }
   }
 
-  #onRequestTimeout(): void {
+  onRequestTimeout(): void {
     this.manager.lane.inc(this.manager.stats.downstreamRqTimeout);
     this.sendLocalReply(408, 'request timeout', 'request_overall_timeout');
   }
 
-  #onMaxDuration(): void {
+  onMaxDuration(): void {
     this.manager.lane.inc(this.manager.stats.downstreamRqMaxDurationReached);
     if (this.responseStarted) {
       this.info.responseCodeDetails = 'max_duration_timeout';
@@ -495,9 +470,7 @@ export class Stream {
     this.#active = false;
     this.decode.aborted = true;
     this.encode.aborted = true;
-    this.#idleTimer.stop();
-    this.#requestTimer.stop();
-    this.#durationTimer.stop();
+    this.#timers.stop();
     this.#terminal.cancel();
     this.info.endMs = this.worker.timers.clock.nowMs();
     const filters = this.#filters;

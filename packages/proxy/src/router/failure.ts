@@ -13,7 +13,11 @@ export function failureBody(reason: ResetReason, retried: boolean): string {
 }
 
 /** "upstream_reset_before_response_started{connection_termination}", with the transport's words behind a bar. */
-export function failureDetails(when: 'before' | 'after', reason: ResetReason, transportFailure: string): string {
+export function failureDetails(
+  when: 'before' | 'after',
+  reason: ResetReason,
+  transportFailure: string,
+): string {
   const words = transportFailure === '' ? reason : `${reason}|${transportFailure}`;
   return `upstream_reset_${when}_response_started{${words.replaceAll(' ', '_')}}`;
 }
@@ -33,4 +37,13 @@ const FLAGS: Readonly<Record<ResetReason, number>> = {
 
 export function failureFlag(reason: ResetReason): number {
   return FLAGS[reason];
+}
+
+/** There was no connection at all. */
+export function isConnectFailure(reason: ResetReason): boolean {
+  return (
+    reason === ResetReason.RemoteConnectionFailure ||
+    reason === ResetReason.LocalConnectionFailure ||
+    reason === ResetReason.ConnectionTimeout
+  );
 }

@@ -166,7 +166,7 @@ export class RetryState {
       const matchers = this.#policy?.retriableHeaders ?? NO_MATCHERS;
       if (matchers.some(matcher => matcher.matches(headers))) return true;
     }
-    return (on >> 16) !== 0 && this.#wouldRetryGrpc(headers);
+    return on >> 16 !== 0 && this.#wouldRetryGrpc(headers);
   }
 
   #wouldRetryGrpc(headers: ResponseHeaders): boolean {

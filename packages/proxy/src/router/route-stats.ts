@@ -47,7 +47,9 @@ export class RouteStats {
     if (virtualClusters.length === 0 && route.statPrefix === '') return NONE;
     const scopes: RouteScope[] = [];
     if (virtualClusters.length > 0) {
-      const found = virtualClusters.find(cluster => cluster.headers.every(matcher => matcher.matches(headers)));
+      const found = virtualClusters.find(cluster =>
+        cluster.headers.every(matcher => matcher.matches(headers)),
+      );
       scopes.push(this.#scope(`vhost.${name}.vcluster.${found?.name ?? 'other'}.`));
     }
     if (route.statPrefix !== '') scopes.push(this.#scope(`vhost.${name}.route.${route.statPrefix}.`));

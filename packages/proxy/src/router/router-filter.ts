@@ -2,23 +2,32 @@
 // fail into Envoy's answer. One per stream object, reused for each request. Worker threads only.
 
 import { Timer } from '@dragoman/base';
-import { BodyBuffer, HeaderId, type HeaderMap, type RequestHeaders, type ResponseHeaders } from '@dragoman/http';
+import { HeaderId, type HeaderMap, type RequestHeaders, type ResponseHeaders } from '@dragoman/http';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Host } from '../cluster/host.ts';
-import { OutlierResult } from '../cluster/outlier/outlier-monitor.ts';
 import { LbContext } from '../cluster/load-balancer/load-balancer.ts';
+import { OutlierResult } from '../cluster/outlier/outlier-monitor.ts';
 import type { Stream } from '../filter-chain/stream.ts';
 import type { TerminalFilter } from '../filter-chain/terminal.ts';
 import { ResponseFlag } from '../format/response-flags.ts';
-import { type MirrorPolicy, type Route, RouteAction } from '../route/route.ts';
+import { type Route, RouteAction } from '../route/route.ts';
 import type { ConnectionPools } from '../upstream/connection-pools.ts';
-import { type PendingRequest, ResetReason, type UpstreamHandler, type UpstreamStream } from '../upstream/upstream-stream.ts';
-import { failureBody, failureDetails, failureFlag, failureStatus } from './failure.ts';
-import { chosenMirrors, sendMirrors } from './mirror.ts';
+import {
+  type PendingRequest,
+  ResetReason,
+  type UpstreamHandler,
+  type UpstreamStream,
+} from '../upstream/upstream-stream.ts';
+import { answerDirectly, answerNoCluster, answerNoRoute } from './direct-answers.ts';
+import { failureBody, failureDetails, failureFlag, failureStatus, isConnectFailure } from './failure.ts';
+import { fillLbContext } from './host-selection.ts';
+import { KeptBody } from './kept-body.ts';
+import { RequestMirror } from './mirror.ts';
+import { reportStatus } from './outlier-report.ts';
 import { RetryDecision, RetryState } from './retry-state.ts';
 import type { RouteScope, RouteStats } from './route-stats.ts';
 import type { RouterSettings } from './router-settings.ts';
-import { requestTimeouts } from './timeouts.ts';
+import { requestTimeouts, setExpectedTimeout } from './timeouts.ts';
 
 export class RouterFilter implements TerminalFilter, UpstreamHandler {
   readonly #stream: Stream;
@@ -37,16 +46,13 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
   #pending: PendingRequest | null = null;
   #upstream: UpstreamStream | null = null;
   /** Body bytes that wait for a connection, or are kept to be sent again. */
-  #body: BodyBuffer | null = null;
-  #bodySent = 0;
+  readonly #body = new KeptBody();
   #trailers: HeaderMap | null = null;
   #requestEnded = false;
   #responseStarted = false;
   /** A set-cookie value for a cookie the hash policy made; several are separated by line feeds. */
   #setCookie: string | null = null;
-  #mirrors: MirrorPolicy[] | null = null;
-  /** The body for the mirrors, gathered beside the one that is streamed. */
-  #mirrorBody: BodyBuffer | null = null;
+  readonly #mirror = new RequestMirror();
   #scopes: readonly RouteScope[] = NO_SCOPES;
   #timeoutMs = 0;
   #perTryTimeoutMs = 0;
@@ -75,23 +81,19 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     lane.inc(stats.rqTotal);
     const route = stream.getRoute();
     if (route === null) {
-      lane.inc(stats.noRoute);
-      stream.info.addResponseFlag(ResponseFlag.NoRouteFound);
-      stream.sendLocalReply(404, '', 'route_not_found');
+      answerNoRoute(stream);
       return;
     }
     stream.localReplyRoute = route;
     if (route.action !== RouteAction.Route) {
-      this.#answerDirectly(route, headers);
+      answerDirectly(stream, route, headers, !this.#settings.suppressEnvoyHeaders);
       return;
     }
     const clusterName = route.clusterFor(headers);
     const cluster = stream.worker.clusters.get(clusterName);
     stream.info.upstreamCluster = clusterName;
     if (cluster === undefined) {
-      lane.inc(stats.noCluster);
-      stream.info.addResponseFlag(ResponseFlag.NoClusterFound);
-      stream.sendLocalReply(route.clusterNotFoundStatus, '', 'cluster_not_found');
+      answerNoCluster(stream, route);
       return;
     }
     this.#begin(route, cluster, headers, endStream);
@@ -101,7 +103,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#inCall = true;
     if (endStream) {
       this.#onRequestEnd(stream.info.lastDownstreamRxByteMs);
-      if (this.#mirrors !== null) this.#sendMirrors();
+      if (this.#mirror.wanted) this.#sendMirrors();
     }
     this.#connect();
     this.#inCall = false;
@@ -112,87 +114,47 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#route = route;
     this.#cluster = cluster;
     this.#headers = headers;
-    this.#body = null;
-    this.#bodySent = 0;
+    this.#body.clear();
     this.#trailers = null;
     this.#requestEnded = endStream;
     this.#responseStarted = false;
     this.#requestEndMs = 0;
     this.#clientPaused = false;
-    stream.info.upstreamClusterObservabilityName = cluster.config.altStatName || cluster.name;
-    stream.info.upstreamClusterMetadata = cluster.metadata ?? null;
-    stream.info.attemptCount = 0;
+    stream.info.setUpstreamCluster(cluster);
     const timeouts = requestTimeouts(route, headers, this.#settings);
     this.#timeoutMs = timeouts.globalMs;
     this.#perTryTimeoutMs = timeouts.perTryMs;
     this.#retry.begin(route, headers, cluster);
-    this.#mirrors = chosenMirrors(route.mirrorPolicies, Math.random);
-    this.#mirrorBody = null;
+    this.#mirror.begin(route.mirrorPolicies);
     this.#scopes = this.#routeStats.scopesOf(route, headers);
     for (const scope of this.#scopes) cluster.lane.inc(scope.upstreamRqTotal);
-    this.#lb.reset();
-    this.#lb.metadataMatch = route.metadataMatch;
-    if (cluster.originalDstHeader !== null)
-      this.#lb.originalDestination = headers.get(cluster.originalDstHeader) ?? '';
-    if (route.retryPolicy !== null) {
-      this.#lb.hostSelectionRetries = route.retryPolicy.hostSelectionMaxAttempts;
-      this.#lb.omitCanaries = route.retryPolicy.omitCanaryHosts;
-    }
-    this.#setCookie = route.hashPolicy === null ? null : route.hashPolicy.compute(headers, stream.info, this.#lb);
-  }
-
-  #answerDirectly(route: Route, headers: RequestHeaders): void {
-    const stream = this.#stream;
-    const { lane, stats } = stream.manager;
-    if (route.action === RouteAction.Redirect) {
-      lane.inc(stats.rqRedirect);
-      const location = route.redirectLocation(headers, !this.#settings.suppressEnvoyHeaders);
-      stream.sendLocalReply(route.responseStatus, '', 'direct_response', [['location', location]]);
-    } else {
-      lane.inc(stats.rqDirectResponse);
-      stream.sendLocalReply(route.responseStatus, route.directResponseBody, 'direct_response');
-    }
+    fillLbContext(this.#lb, route, cluster, headers);
+    this.#setCookie =
+      route.hashPolicy === null ? null : route.hashPolicy.compute(headers, stream.info, this.#lb);
   }
 
   /** Finds a host for the next attempt, or answers that there is none. */
   #choosesHost(): boolean {
-    const stream = this.#stream;
     const cluster = this.#cluster!;
     if (cluster.dropsOverload()) {
-      this.#answerDropped();
+      this.#stream.info.addResponseFlag(ResponseFlag.DropOverload);
+      this.#answerFailure(503, 'drop overload', 'drop_overload', true);
       return false;
     }
     this.#host = cluster.chooseHost(this.#lb);
     if (this.#host !== null) return true;
-    stream.info.addResponseFlag(ResponseFlag.NoHealthyUpstream);
-    this.#charge(503);
-    this.#addAttemptCountLater();
-    stream.sendLocalReply(503, 'no healthy upstream', 'no_healthy_upstream');
+    this.#stream.info.addResponseFlag(ResponseFlag.NoHealthyUpstream);
+    this.#answerFailure(503, 'no healthy upstream', 'no_healthy_upstream', false);
     return false;
-  }
-
-  #answerDropped(): void {
-    const stream = this.#stream;
-    stream.info.addResponseFlag(ResponseFlag.DropOverload);
-    this.#charge(503);
-    this.#addAttemptCountLater();
-    stream.sendLocalReply(503, 'drop overload', 'drop_overload', OVERLOADED);
   }
 
   #setEnvoyHeaders(headers: RequestHeaders): void {
     const route = this.#route!;
-    if (!this.#settings.suppressEnvoyHeaders) this.#setExpectedTimeout(headers);
-    if (route.virtualHost.includeRequestAttemptCount) headers.set('x-envoy-attempt-count', '1');
-    const host = this.#host!;
-    if (route.autoHostRewrite) route.rewriteToHost(headers, host.hostname, !this.#settings.suppressEnvoyHeaders);
-  }
-
-  #setExpectedTimeout(headers: RequestHeaders): void {
+    const { suppressEnvoyHeaders } = this.#settings;
     const timeoutMs = this.#perTryTimeoutMs > 0 ? this.#perTryTimeoutMs : this.#timeoutMs;
-    if (timeoutMs <= 0) return;
-    if (timeoutMs === 15_000 && !headers.hasId(HeaderId.X_ENVOY_EXPECTED_RQ_TIMEOUT_MS))
-      headers.addLine(DEFAULT_TIMEOUT_LINE, 'x-envoy-expected-rq-timeout-ms', '15000');
-    else headers.set('x-envoy-expected-rq-timeout-ms', String(Math.ceil(timeoutMs)));
+    if (!suppressEnvoyHeaders && timeoutMs > 0) setExpectedTimeout(headers, timeoutMs);
+    if (route.virtualHost.includeRequestAttemptCount) headers.set('x-envoy-attempt-count', '1');
+    if (route.autoHostRewrite) route.rewriteToHost(headers, this.#host!.hostname, !suppressEnvoyHeaders);
   }
 
   decodeData(bytes: Buffer, endStream: boolean): void {
@@ -203,14 +165,14 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
       this.#onRequestEnd(this.#stream.info.lastDownstreamRxByteMs);
     }
     this.#keepBody(bytes);
-    if (this.#mirrors !== null && bytes.length > 0) this.#keepMirrorBody(bytes);
+    if (this.#mirror.wanted && !this.#mirror.keep(bytes, this.#stream.manager.bufferLimitBytes))
+      this.#cluster.lane.inc(this.#cluster.stats.retryOrShadowAbandoned);
     const upstream = this.#upstream;
     if (upstream !== null) {
-      this.#bodySent += bytes.length;
       upstream.sendData(bytes, endStream);
       this.#checkUpstreamBuffer(upstream);
     }
-    if (endStream && this.#mirrors !== null) this.#sendMirrors();
+    if (endStream && this.#mirror.wanted) this.#sendMirrors();
     this.#inCall = false;
   }
 
@@ -220,7 +182,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#trailers = trailers;
     this.#onRequestEnd(this.#stream.info.lastDownstreamRxByteMs);
     this.#upstream?.sendTrailers(trailers);
-    if (this.#mirrors !== null) this.#sendMirrors();
+    if (this.#mirror.wanted) this.#sendMirrors();
   }
 
   flush(): void {
@@ -234,37 +196,18 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
   /** Bytes are kept while there is no connection, and as long as the request may have to be sent again. */
   #keepBody(bytes: Buffer): void {
     if (bytes.length === 0 || (this.#upstream !== null && !this.#retry.possible)) return;
-    if (this.#body === null) this.#body = new BodyBuffer();
-    const limitBytes = this.#stream.manager.bufferLimitBytes;
-    if (this.#body.length + bytes.length > limitBytes) {
-      if (this.#upstream !== null) {
-        // Too much to keep: the request goes on, but cannot be tried again.
-        this.#retry.giveUp();
-        this.#cluster!.lane.inc(this.#cluster!.stats.retryOrShadowAbandoned);
-        this.#body = null;
-        return;
-      }
-      this.#pauseClient(true);
+    const { bufferLimitBytes } = this.#stream.manager;
+    if (this.#upstream === null) {
+      if (!this.#body.keepAnyway(bytes, bufferLimitBytes)) this.#pauseClient(true);
+    } else if (!this.#body.keep(bytes, bufferLimitBytes)) {
+      // Too much to keep: the request goes on, but cannot be tried again.
+      this.#retry.giveUp();
+      this.#cluster!.lane.inc(this.#cluster!.stats.retryOrShadowAbandoned);
     }
-    this.#body.appendCopy(bytes);
-  }
-
-  #keepMirrorBody(bytes: Buffer): void {
-    this.#mirrorBody ??= new BodyBuffer();
-    if (this.#mirrorBody.length + bytes.length <= this.#stream.manager.bufferLimitBytes) {
-      this.#mirrorBody.appendCopy(bytes);
-      return;
-    }
-    this.#mirrors = null;
-    this.#mirrorBody = null;
-    this.#cluster!.lane.inc(this.#cluster!.stats.retryOrShadowAbandoned);
   }
 
   #sendMirrors(): void {
-    const body = this.#mirrorBody === null ? null : this.#mirrorBody.toBuffer();
-    sendMirrors(this.#stream, this.#mirrors!, this.#headers!, body, this.#trailers, this.#timeoutMs);
-    this.#mirrors = null;
-    this.#mirrorBody = null;
+    this.#mirror.send(this.#stream, this.#headers!, this.#trailers, this.#timeoutMs);
   }
 
   #onRequestEnd(nowMs: number): void {
@@ -301,7 +244,9 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     const host = this.#host!;
     info.attemptCount++;
     info.upstreamHost = host;
-    this.#pending = this.#pools.poolFor(host, this.#cluster!, this.#route!.highPriority ? 1 : 0).newStream(this);
+    this.#pending = this.#pools
+      .poolFor(host, this.#cluster!, this.#route!.highPriority ? 1 : 0)
+      .newStream(this);
   }
 
   onUpstreamReady(upstream: UpstreamStream): void {
@@ -312,13 +257,12 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     info.upstreamRemoteAddress = upstream.host.addressText;
     info.upstreamProtocol = upstream.protocol;
     this.#host!.outlier?.putResult(OutlierResult.LOCAL_ORIGIN_CONNECT_SUCCESS);
-    const body = this.#body;
+    const body = this.#body.whole;
     const hasMore = body !== null || this.#trailers !== null || !this.#requestEnded;
     upstream.sendHeaders(this.#headers!, !hasMore);
     if (body !== null) {
-      this.#bodySent = body.length;
-      upstream.sendData(body.toBuffer(), this.#requestEnded && this.#trailers === null);
-      if (!this.#retry.possible) this.#body = null;
+      upstream.sendData(body, this.#requestEnded && this.#trailers === null);
+      if (!this.#retry.possible) this.#body.clear();
     }
     if (this.#trailers !== null) upstream.sendTrailers(this.#trailers);
     this.#checkUpstreamBuffer(upstream);
@@ -357,8 +301,9 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     info.firstUpstreamRxByteMs = nowMs;
     const { status } = headers;
     cluster.lane.inc(status >= 500 ? host.stats.rqError : host.stats.rqSuccess);
-    if (host.outlier !== null) putOutlierStatus(host, headers);
-    if (headers.hasId(HeaderId.X_ENVOY_IMMEDIATE_HEALTH_CHECK_FAIL)) cluster.reportImmediateHealthCheckFail(host);
+    reportStatus(host, headers);
+    if (headers.hasId(HeaderId.X_ENVOY_IMMEDIATE_HEALTH_CHECK_FAIL))
+      cluster.reportImmediateHealthCheckFail(host);
     if (this.#retry.enabled && this.#retriedResponse(headers, endStream)) return;
     this.#responseStarted = true;
     this.#charge(status);
@@ -368,7 +313,8 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
       const timeMs = Math.round(nowMs - this.#requestEndMs);
       headers.set('x-envoy-upstream-service-time', String(timeMs));
     }
-    if (route.virtualHost.includeAttemptCountInResponse) headers.set('x-envoy-attempt-count', String(info.attemptCount));
+    if (route.virtualHost.includeAttemptCountInResponse)
+      headers.set('x-envoy-attempt-count', String(info.attemptCount));
     if (this.#setCookie !== null)
       for (const cookie of this.#setCookie.split('\n')) headers.add('set-cookie', cookie);
     route.finalizeResponseHeaders(headers, stream);
@@ -420,7 +366,9 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
 
   #chargeRefusedRetry(decision: RetryDecision): void {
     const flag =
-      decision === RetryDecision.Overflow ? ResponseFlag.UpstreamOverflow : ResponseFlag.UpstreamRetryLimitExceeded;
+      decision === RetryDecision.Overflow
+        ? ResponseFlag.UpstreamOverflow
+        : ResponseFlag.UpstreamRetryLimitExceeded;
     this.#stream.info.addResponseFlag(flag);
   }
 
@@ -430,7 +378,8 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#perTryTimer.stop();
     this.#lb.isRetry = true;
     if (this.#route!.retryPolicy?.avoidPreviousHosts) this.#lb.previousHosts.push(this.#host!);
-    if (this.#route!.virtualHost.includeRequestAttemptCount) headers.set('x-envoy-attempt-count', String(info.attemptCount + 1));
+    if (this.#route!.virtualHost.includeRequestAttemptCount)
+      headers.set('x-envoy-attempt-count', String(info.attemptCount + 1));
     if (!this.#settings.suppressEnvoyHeaders && this.#perTryTimeoutMs <= 0 && this.#timeoutMs > 0) {
       const leftMs = Math.max(1, this.#timeoutMs - (worker.timers.clock.nowMs() - this.#requestEndMs));
       headers.set('x-envoy-expected-rq-timeout-ms', String(Math.round(leftMs)));
@@ -546,39 +495,13 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#cluster = null;
     this.#host = null;
     this.#headers = null;
-    this.#body = null;
+    this.#body.clear();
     this.#trailers = null;
-    this.#mirrors = null;
-    this.#mirrorBody = null;
+    this.#mirror.end();
     this.#scopes = NO_SCOPES;
   }
 }
 
 const NO_SCOPES: readonly RouteScope[] = [];
 
-const DEFAULT_TIMEOUT_LINE = 'x-envoy-expected-rq-timeout-ms: 15000\r\n';
 const OVERLOADED: readonly [string, string][] = [['x-envoy-overloaded', 'true']];
-
-/** What outlier detection makes of an answer: for gRPC, the status in it. */
-function putOutlierStatus(host: Host, headers: ResponseHeaders): void {
-  const grpcStatus = headers.getId(HeaderId.GRPC_STATUS);
-  host.outlier!.putResponseCode(grpcStatus === undefined ? headers.status : httpStatusOfGrpc(grpcStatus));
-}
-
-/** Envoy: Grpc::Utility::grpcToHttpStatus. */
-function httpStatusOfGrpc(grpcStatus: string): number {
-  return GRPC_TO_HTTP[grpcStatus] ?? 500;
-}
-
-const GRPC_TO_HTTP: Readonly<Record<string, number>> = {
-  ...{ 0: 200, 1: 499, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429 },
-  ...{ 9: 400, 10: 409, 11: 400, 12: 501, 14: 503, 16: 401 },
-};
-
-function isConnectFailure(reason: ResetReason): boolean {
-  return (
-    reason === ResetReason.RemoteConnectionFailure ||
-    reason === ResetReason.LocalConnectionFailure ||
-    reason === ResetReason.ConnectionTimeout
-  );
-}

@@ -15,7 +15,11 @@ export interface RequestTimeouts {
 /** One result object per thread: it is read at once. */
 const result: RequestTimeouts = { globalMs: 0, perTryMs: 0 };
 
-export function requestTimeouts(route: Route, headers: RequestHeaders, settings: RouterSettings): RequestTimeouts {
+export function requestTimeouts(
+  route: Route,
+  headers: RequestHeaders,
+  settings: RouterSettings,
+): RequestTimeouts {
   // A route with max_stream_duration is on Envoy's newer scheme, in which there is no default timeout beside it.
   result.globalMs = route.maxStreamDurationMs >= 0 || route.grpcTimeoutHeaderMaxMs >= 0 ? 0 : route.timeoutMs;
   result.perTryMs = route.retryPolicy?.perTryTimeoutMs ?? 0;
@@ -43,4 +47,13 @@ export function requestTimeouts(route: Route, headers: RequestHeaders, settings:
 function milliseconds(headers: RequestHeaders, id: number): number {
   const value = headers.getId(id);
   return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : -1;
+}
+
+const DEFAULT_TIMEOUT_LINE = 'x-envoy-expected-rq-timeout-ms: 15000\r\n';
+
+/** Tells the upstream how long it has. */
+export function setExpectedTimeout(headers: RequestHeaders, timeoutMs: number): void {
+  if (timeoutMs === 15_000 && !headers.hasId(HeaderId.X_ENVOY_EXPECTED_RQ_TIMEOUT_MS))
+    headers.addLine(DEFAULT_TIMEOUT_LINE, 'x-envoy-expected-rq-timeout-ms', '15000');
+  else headers.set('x-envoy-expected-rq-timeout-ms', String(Math.ceil(timeoutMs)));
 }
