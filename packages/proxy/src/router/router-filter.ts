@@ -364,6 +364,13 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     return true;
   }
 
+  #retriedReset(reason: ResetReason): boolean {
+    const decision = this.#retry.enabled ? this.#retry.onReset(reason) : RetryDecision.No;
+    if (decision === RetryDecision.Yes) this.#scheduleRetry();
+    else if (decision !== RetryDecision.No) this.#chargeRefusedRetry(decision);
+    return decision === RetryDecision.Yes;
+  }
+
   #chargeRefusedRetry(decision: RetryDecision): void {
     const flag =
       decision === RetryDecision.Overflow
@@ -406,14 +413,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
       if (!isConnectFailure(reason)) cluster.lane.inc(this.#host!.stats.rqError);
       this.#host!.outlier?.putResult(OutlierResult.LOCAL_ORIGIN_CONNECT_FAILED);
     }
-    if (this.#retry.enabled) {
-      const decision = this.#retry.onReset(reason);
-      if (decision === RetryDecision.Yes) {
-        this.#scheduleRetry();
-        return;
-      }
-      if (decision !== RetryDecision.No) this.#chargeRefusedRetry(decision);
-    }
+    if (this.#retriedReset(reason)) return;
     info.addResponseFlag(failureFlag(reason));
     this.#answerFailure(
       failureStatus(reason),
@@ -432,13 +432,8 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
   #answerFailure(status: number, body: string, details: string, overloaded: boolean): void {
     const stream = this.#stream;
     this.#charge(status);
-    this.#addAttemptCountLater();
+    stream.attemptCountHeader = this.#route!.virtualHost.includeAttemptCountInResponse;
     stream.sendLocalReply(status, body, details, overloaded ? OVERLOADED : null);
-  }
-
-  /** Local replies of the router carry the attempt count, too, where the virtual host asks for it. */
-  #addAttemptCountLater(): void {
-    if (this.#route!.virtualHost.includeAttemptCountInResponse) this.#stream.attemptCountHeader = true;
   }
 
   #onTimeout(): void {
@@ -466,12 +461,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     cluster.lane.inc(this.#host!.stats.rqTimeout);
     this.#host!.outlier?.putResult(OutlierResult.LOCAL_ORIGIN_TIMEOUT);
     this.#dropUpstream();
-    const decision = this.#retry.onReset(ResetReason.LocalReset);
-    if (decision === RetryDecision.Yes) {
-      this.#scheduleRetry();
-      return;
-    }
-    if (decision !== RetryDecision.No) this.#chargeRefusedRetry(decision);
+    if (this.#retriedReset(ResetReason.LocalReset)) return;
     info.addResponseFlag(ResponseFlag.UpstreamRequestTimeout);
     this.#answerFailure(504, 'upstream request timeout', 'upstream_per_try_timeout', false);
   }
