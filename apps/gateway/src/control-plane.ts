@@ -31,6 +31,7 @@ export interface Foundations {
 }
 
 const DEFAULT_FLUSH_INTERVAL_MS = 5000;
+const ADMIN_PATIENCE_MS = 250;
 
 export class ControlPlane implements FleetOwner {
   readonly #foundations: Foundations;
@@ -85,13 +86,29 @@ export class ControlPlane implements FleetOwner {
     return this.#configuration.bootstrap;
   }
 
-  /** Everything up: admin interface, clusters, workers. Rejects with the first thing that cannot be had. */
+  /** Everything up: clusters, workers, admin interface. Rejects with the first thing that cannot be had. */
   async start(): Promise<void> {
+    const { startTimeMs, log, settings } = this.#foundations;
+    // A start that takes long can be watched; a short one is never seen as anything but LIVE.
+    let admin: Promise<void> | null = null;
+    const patience = setTimeout(() => {
+      admin = this.#listenForAdmin();
+      admin.catch(() => {});
+    }, ADMIN_PATIENCE_MS);
+    await this.#initialize();
+    clearTimeout(patience);
+    if (settings.mode === 'init_only') return;
+    await (admin ?? this.#listenForAdmin());
+    this.#state = 'LIVE';
+    this.#serverStats.initialized(Date.now() - startTimeMs);
+    log.log('info', 'main', 'starting main dispatch loop');
+  }
+
+  async #initialize(): Promise<void> {
     const { bootstrap } = this.#configuration;
-    const { log, startTimeMs, settings } = this.#foundations;
+    const { log, settings, fleet } = this.#foundations;
     const clusters = bootstrap.staticResources?.clusters ?? [];
     const listeners = bootstrap.staticResources?.listeners ?? [];
-    if (this.#admin !== null) await this.#listenForAdmin(this.#admin);
     log.log('info', 'config', `loading ${clusters.length} cluster(s)`);
     for (const cluster of clusters) this.#directory.set(cluster);
     await this.#directory.warm();
@@ -99,15 +116,10 @@ export class ControlPlane implements FleetOwner {
     log.log('info', 'config', `loading ${listeners.length} listener(s)`);
     if (settings.mode === 'init_only') return;
     log.log('info', 'config', 'all dependencies initialized. starting workers');
-    this.#listeners = await this.#foundations.fleet.start(this);
+    this.#listeners = await fleet.start(this);
     this.#countListeners(listeners.length);
-    this.#flushTimer = setInterval(
-      () => this.#flush(),
-      bootstrap.statsFlushInterval ?? DEFAULT_FLUSH_INTERVAL_MS,
-    ).unref();
-    this.#state = 'LIVE';
-    this.#serverStats.initialized(Date.now() - startTimeMs);
-    log.log('info', 'main', 'starting main dispatch loop');
+    const intervalMs = bootstrap.statsFlushInterval ?? DEFAULT_FLUSH_INTERVAL_MS;
+    this.#flushTimer = setInterval(() => this.#flush(), intervalMs).unref();
   }
 
   /** Stops accepting and lets what is in flight finish, for `limitMs` at most; then everything ends. */
@@ -189,14 +201,15 @@ export class ControlPlane implements FleetOwner {
     });
   }
 
-  async #listenForAdmin(admin: AdminServer): Promise<void> {
+  async #listenForAdmin(): Promise<void> {
     const { settings, log } = this.#foundations;
+    if (this.#admin === null) return;
     const { socketAddress, pipe } = this.#configuration.bootstrap.admin!.address!;
     const where =
       pipe === undefined
         ? { address: socketAddress!.address, port: socketAddress!.portValue ?? 0 }
         : { pipe: pipe.path };
-    const address = await admin.listen(where);
+    const address = await this.#admin.listen(where);
     log.log('info', 'main', `admin address: ${address}`);
     if (settings.adminAddressPath === undefined) return;
     try {
