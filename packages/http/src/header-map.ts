@@ -173,7 +173,9 @@ export class HeaderMap {
   /** [name, value, ...] as forEach visits them; the form node:http2 takes. */
   toPairs(): string[] {
     const pairs: string[] = [];
-    this.forEach((name, value) => pairs.push(name, value));
+    this.forEach((name, value) => {
+      pairs.push(name, value);
+    });
     return pairs;
   }
 

@@ -57,5 +57,5 @@ export function lowerCaseName(name: string): string {
  * pass what outlives the request (cache keys, metadata, log fields kept for later) through here.
  */
 export function flatten(text: string): string {
-  return text.length === 0 ? '' : Buffer.from(text, 'utf16le').ucs2Slice();
+  return text.length === 0 ? '' : Buffer.from(text, 'utf16le').toString('utf16le');
 }

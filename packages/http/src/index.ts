@@ -1,6 +1,12 @@
 // Entry of @dragoman/http: header maps, the HTTP/1 codec, body buffers.
 export { BodyBuffer } from './body-buffer.ts';
-export { CHUNKED_END, ChunkedDecoder, type ChunkedSink, chunkHeader, requestHasNoBody } from './h1/chunked-decoder.ts';
+export {
+  CHUNKED_END,
+  ChunkedDecoder,
+  type ChunkedSink,
+  chunkHeader,
+  requestHasNoBody,
+} from './h1/chunked-decoder.ts';
 
 export { BODY_REFUSAL, HeadError, type RequestRefusal, requestRefusal } from './h1/codec-error.ts';
 export { RequestHead } from './h1/request-head.ts';

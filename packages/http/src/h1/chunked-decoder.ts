@@ -8,7 +8,19 @@ export interface ChunkedSink {
   onChunkData(buffer: Buffer, start: number, end: number): void;
 }
 const MAX_TRAILER_BYTES = 8192;
-const S = { Size: 0, Ext: 1, SizeLf: 2, Data: 3, DataCr: 4, DataLf: 5, LineStart: 6, Trailer: 7, TrailerLf: 8, EndLf: 9, Done: 10 };
+const S = {
+  Size: 0,
+  Ext: 1,
+  SizeLf: 2,
+  Data: 3,
+  DataCr: 4,
+  DataLf: 5,
+  LineStart: 6,
+  Trailer: 7,
+  TrailerLf: 8,
+  EndLf: 9,
+  Done: 10,
+};
 
 export class ChunkedDecoder {
   readonly #keep: boolean;
@@ -122,5 +134,7 @@ export function chunkHeader(length: number): string {
   return `${length.toString(16)}\r\n`;
 }
 export function requestHasNoBody(method: string): boolean {
-  return method === 'GET' || method === 'HEAD' || method === 'DELETE' || method === 'TRACE' || method === 'CONNECT';
+  return (
+    method === 'GET' || method === 'HEAD' || method === 'DELETE' || method === 'TRACE' || method === 'CONNECT'
+  );
 }

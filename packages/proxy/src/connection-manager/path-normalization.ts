@@ -36,9 +36,9 @@ const UNRESERVED = /[A-Za-z0-9\-._~]/;
 /** The canonical form of an absolute path, or null when it cannot be one. */
 export function normalizedPath(path: string): string | null {
   if (/%(?![0-9a-f]{2})/i.test(path) || /%00/.test(path)) return null;
-  const decoded = path.replace(/%([0-9a-f]{2})/gi, (escape, hex: string) => {
+  const decoded = path.replace(/%([0-9a-f]{2})/gi, (escaped, hex: string) => {
     const character = String.fromCharCode(Number.parseInt(hex, 16));
-    return UNRESERVED.test(character) ? character : escape.toUpperCase();
+    return UNRESERVED.test(character) ? character : escaped.toUpperCase();
   });
   return removeDotSegments(decoded.replaceAll('\\', '/'));
 }
