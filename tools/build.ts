@@ -40,8 +40,8 @@ function compile(): void {
       typeRoots: [join(root, 'node_modules', '@types')],
       paths,
     },
-    include: [join(packageFolder, 'src')],
-    exclude: [join(packageFolder, 'src', '**', '*.test.ts')],
+    include: [join(packageFolder, 'src'), join(root, 'types')],
+    exclude: ['*.test.ts', 'testing/**', 'test-*.ts'].map(name => join(packageFolder, 'src', '**', name)),
   };
   const settingsPath = join(packageFolder, 'tsconfig.dist.json');
   writeFileSync(settingsPath, JSON.stringify(settings));

@@ -82,4 +82,4 @@ export const isTest = (path: string): boolean => path.endsWith('.test.ts');
 
 /** Tests and what stands beside them for tests only. */
 export const isForTests = (path: string): boolean =>
-  isTest(path) || /\/(testing|fixtures)\/|\/test-fixture\.ts$/.test(path);
+  isTest(path) || /\/(testing|fixtures)\/|\/test-[^/]+\.ts$/.test(path);
