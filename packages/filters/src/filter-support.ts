@@ -5,6 +5,7 @@ import type { SupportDeclaration } from '@dragoman/config';
 
 const HTTP = 'envoy.extensions.filters.http';
 const RBAC = 'envoy.config.rbac.v3';
+const GZIP = 'envoy.extensions.compression.gzip.compressor.v3.Gzip';
 
 export const httpFilterSupport: SupportDeclaration = {
   extensions: {
@@ -14,13 +15,20 @@ export const httpFilterSupport: SupportDeclaration = {
       [`${HTTP}.csrf.v3.CsrfPolicy`]: ['envoy.filters.http.csrf', 'envoy.csrf'],
       [`${HTTP}.rbac.v3.RBAC`]: ['envoy.filters.http.rbac'],
       [`${HTTP}.local_ratelimit.v3.LocalRateLimit`]: ['envoy.filters.http.local_ratelimit'],
+      [`${HTTP}.compressor.v3.Compressor`]: ['envoy.filters.http.compressor'],
+      [`${HTTP}.header_to_metadata.v3.Config`]: ['envoy.filters.http.header_to_metadata'],
+      [`${HTTP}.set_metadata.v3.Config`]: ['envoy.filters.http.set_metadata'],
+      [`${HTTP}.health_check.v3.HealthCheck`]: ['envoy.filters.http.health_check', 'envoy.health_check'],
     },
+    'envoy.compression.compressor': { [GZIP]: ['envoy.compression.gzip.compressor'] },
     'envoy.filters.http.route': {
       [`${HTTP}.buffer.v3.BufferPerRoute`]: [],
       [`${HTTP}.cors.v3.CorsPolicy`]: [],
       [`${HTTP}.csrf.v3.CsrfPolicy`]: [],
       [`${HTTP}.rbac.v3.RBACPerRoute`]: [],
       [`${HTTP}.local_ratelimit.v3.LocalRateLimit`]: [],
+      [`${HTTP}.compressor.v3.CompressorPerRoute`]: [],
+      [`${HTTP}.header_to_metadata.v3.Config`]: [],
     },
   },
   fields: {
@@ -87,8 +95,39 @@ export const httpFilterSupport: SupportDeclaration = {
       'rate_limited_as_resource_exhausted',
       'always_consume_default_token_bucket',
     ],
+    [`${HTTP}.compressor.v3.Compressor`]: [
+      'content_length',
+      'content_type',
+      'disable_on_etag_header',
+      'remove_accept_encoding_header',
+      'runtime_enabled',
+      'compressor_library',
+      'response_direction_config',
+    ],
+    [`${HTTP}.compressor.v3.Compressor.CommonDirectionConfig`]: '*',
+    [`${HTTP}.compressor.v3.Compressor.ResponseDirectionConfig`]: [
+      'common_config',
+      'disable_on_etag_header',
+      'remove_accept_encoding_header',
+      'uncompressible_response_codes',
+    ],
+    [`${HTTP}.compressor.v3.CompressorPerRoute`]: '*',
+    [`${HTTP}.compressor.v3.CompressorOverrides`]: ['response_direction_config'],
+    [`${HTTP}.compressor.v3.ResponseDirectionOverrides`]: '*',
+    [GZIP]: ['memory_level', 'compression_level', 'compression_strategy', 'window_bits'],
+    [`${HTTP}.header_to_metadata.v3.Config`]: '*',
+    [`${HTTP}.header_to_metadata.v3.Config.Rule`]: '*',
+    [`${HTTP}.header_to_metadata.v3.Config.KeyValuePair`]: '*',
+    [`${HTTP}.set_metadata.v3.Config`]: '*',
+    [`${HTTP}.set_metadata.v3.Metadata`]: ['metadata_namespace', 'allow_overwrite', 'value'],
+    [`${HTTP}.health_check.v3.HealthCheck`]: '*',
+    'envoy.type.v3.Percent': '*',
     'envoy.type.v3.TokenBucket': '*',
     'envoy.type.v3.HttpStatus': '*',
     'envoy.type.matcher.v3.PathMatcher': '*',
+  },
+  harmless: {
+    [`${HTTP}.compressor.v3.Compressor`]: { choose_first: 'there is one compressor' },
+    [GZIP]: { chunk_size: 'output has the size it has' },
   },
 };
