@@ -1,17 +1,17 @@
 // What the admin interface shows and does, put together from the parts of the main thread.
 
-import {
-  type AdminActions,
-  type AdminContext,
-  type CertificateView,
-  type ClusterView,
-  type ConfigDumpView,
-  type DrainOptions,
-  type ListenerView,
-  LOGGER_NAMES,
-  type LoggerRegistry,
-  type ServerState,
+import type {
+  AdminActions,
+  AdminContext,
+  CertificateView,
+  ClusterView,
+  ConfigDumpView,
+  DrainOptions,
+  ListenerView,
+  LoggerRegistry,
+  ServerState,
 } from '@dragoman/admin';
+import { LOG_COMPONENTS } from '@dragoman/base';
 import { type Bootstrap, type Json, type RouteConfiguration, toProtoJson } from '@dragoman/config';
 import type { PrometheusText } from '@dragoman/metrics';
 import type { BoundListener, ClusterDirectory } from '@dragoman/proxy';
@@ -144,7 +144,7 @@ export class AdminFacade implements AdminContext {
   #loggers(): LoggerRegistry {
     const { log, fleet } = this.#parts;
     return {
-      names: LOGGER_NAMES,
+      names: LOG_COMPONENTS,
       level: name => log.levels.table.get(name) ?? 'info',
       setLevel(name, level) {
         log.levels.set(name, level);

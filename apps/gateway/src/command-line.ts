@@ -1,10 +1,10 @@
 // The command line: Envoy's flags, checked, as one Settings object. What the flags mean is done elsewhere.
 
 import { availableParallelism } from 'node:os';
-import type { LogLevel } from '@dragoman/base';
+import { LOG_COMPONENTS, type LogLevel } from '@dragoman/base';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_LOG_FORMAT } from './logging/log-format.ts';
-import { LOG_COMPONENTS, parseLogLevel } from './logging/log-levels.ts';
+import { parseLogLevel } from './logging/log-levels.ts';
 import { versionLine } from './version.ts';
 
 export type Mode = 'serve' | 'validate' | 'init_only';

@@ -56,7 +56,7 @@ export interface DrainOptions {
 }
 
 export interface LoggerRegistry {
-  /** In the order they are listed; LOGGER_NAMES has Envoy's. */
+  /** In the order they are listed. */
   readonly names: readonly string[];
   level(name: string): LogLevel;
   setLevel(name: string, level: LogLevel): void;

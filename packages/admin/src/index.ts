@@ -21,7 +21,6 @@ export type {
   ServerState,
   ThresholdsView,
 } from './context.ts';
-export { LOGGER_NAMES } from './pages/logging.ts';
 export { DEFAULT_COMMAND_LINE_OPTIONS } from './pages/server.ts';
 export {
   defineServerStats,

@@ -1,7 +1,7 @@
 // A small AdminContext and a raw HTTP client for the tests of this package.
 
 import net from 'node:net';
-import { type LogLevel, silentLogger } from '@dragoman/base';
+import { LOG_COMPONENTS, type LogLevel, silentLogger } from '@dragoman/base';
 import type { Bootstrap, Cluster, Listener, Secret } from '@dragoman/config';
 import { PrometheusText } from '@dragoman/metrics';
 import { StatLane, StatTable } from '@dragoman/shm';
@@ -14,7 +14,6 @@ import type {
   RuntimeLayer,
   ServerState,
 } from './context.ts';
-import { LOGGER_NAMES } from './pages/logging.ts';
 import { ServerStats } from './server-stats.ts';
 
 const limits = { maxConnections: 1024, maxPendingRequests: 1024, maxRequests: 1024, maxRetries: 3 };
@@ -51,7 +50,7 @@ export class Fixture {
   readonly table: StatTable;
   readonly lane: StatLane;
   readonly serverStats: ServerStats;
-  readonly levels = new Map<string, LogLevel>(LOGGER_NAMES.map(name => [name, 'warning']));
+  readonly levels = new Map<string, LogLevel>(LOG_COMPONENTS.map(name => [name, 'warning']));
   readonly calls: unknown[] = [];
   state: ServerState = 'LIVE';
   clusters: ClusterView[] = [];
@@ -109,7 +108,7 @@ export class Fixture {
       certificates: () => [],
       unreadyTargets: () => [],
       loggers: {
-        names: LOGGER_NAMES,
+        names: LOG_COMPONENTS,
         level: name => this.levels.get(name)!,
         setLevel: (name, level) => void this.levels.set(name, level),
       },

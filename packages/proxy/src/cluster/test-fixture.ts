@@ -1,54 +1,15 @@
 // What the tests of this folder start from: a clock that stands still, a lane that remembers by name, clusters
 // and hosts from a few words. Imported from tests only.
 
-import { type Clock, type Logger, silentLogger } from '@dragoman/base';
+import { type Logger, silentLogger } from '@dragoman/base';
 import type { Cluster as ClusterConfig, LbEndpoint } from '@dragoman/config';
 import { StatLane, StatTable } from '@dragoman/shm';
+import { StoppedClock } from '@dragoman/testkit';
 import { createBreakerMemory } from './circuit-breakers.ts';
 import type { ClusterReport, ClusterSnapshot, ClusterUpdate, WorkerContext } from './cluster-update.ts';
 import type { DirectoryContext } from './directory-cluster.ts';
 import { Host } from './host.ts';
 import { type HostSpec, NO_LOCALITY } from './host-spec.ts';
-
-/** A clock that moves when it is told to. */
-export class StoppedClock implements Clock {
-  now = 1_000_000;
-  #timers: { at: number; callback: () => void }[] = [];
-
-  nowMs(): number {
-    return this.now;
-  }
-
-  wallMs(): number {
-    return 1_700_000_000_000 + this.now;
-  }
-
-  after(delayMs: number, callback: () => void): () => void {
-    const timer = { at: this.now + delayMs, callback };
-    this.#timers.push(timer);
-    return () => {
-      this.#timers = this.#timers.filter(other => other !== timer);
-    };
-  }
-
-  /** Delays of the timers that are running, shortest first. */
-  get pending(): number[] {
-    return this.#timers.map(timer => timer.at - this.now).sort((a, b) => a - b);
-  }
-
-  /** Moves time on and runs what falls due, in order. */
-  advance(ms: number): void {
-    const end = this.now + ms;
-    for (;;) {
-      const due = this.#timers.filter(timer => timer.at <= end).sort((a, b) => a.at - b.at)[0];
-      if (due === undefined) break;
-      this.#timers = this.#timers.filter(other => other !== due);
-      this.now = Math.max(this.now, due.at);
-      due.callback();
-    }
-    this.now = end;
-  }
-}
 
 /** A small lane and a table to read it by name. */
 export class NamedLane {

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { NamedLane, StoppedClock } from './test-fixture.ts';
+import { StoppedClock } from '@dragoman/testkit';
+import { NamedLane } from './test-fixture.ts';
 import { UpdateMerger } from './update-merger.ts';
 
 function mergerFixture(windowMs: number) {
