@@ -5,6 +5,7 @@ import { type Clock, silentLogger, Timers } from '@dragoman/base';
 import { decodeMessage, type Json, type MessageOf } from '@dragoman/config';
 import { RequestHeaders, ResponseHeaders } from '@dragoman/http';
 import {
+  type DownstreamConnectionInfo,
   type FilterContext,
   type HttpFilterType,
   RuntimeValues,
@@ -105,7 +106,18 @@ export class TestBench {
 /** Pass it as a Stream with `asStream`. */
 export class TestStream {
   readonly info = new StreamInfo();
-  readonly worker: { readonly runtime: RuntimeValues };
+  readonly worker: { readonly runtime: RuntimeValues; draining: boolean; readonly serviceCluster: string };
+  readonly decode = { limitBytes: 0 };
+  readonly added: Buffer[] = [];
+  connection: DownstreamConnectionInfo = {
+    remoteAddress: '127.0.0.1',
+    remotePort: 5000,
+    localAddress: '127.0.0.1',
+    localPort: 80,
+    id: 1,
+    tls: null,
+    requestedServerName: '',
+  };
   readonly requestHeaders: RequestHeaders;
   responseHeaders: ResponseHeaders | null = null;
   readonly responseTrailers = null;
@@ -119,7 +131,7 @@ export class TestStream {
   constructor(headers: RequestHeaders, routeConfigs: readonly unknown[], runtime: RuntimeValues) {
     this.requestHeaders = headers;
     this.#routeConfigs = routeConfigs;
-    this.worker = { runtime };
+    this.worker = { runtime, draining: false, serviceCluster: 'front' };
   }
 
   get asStream(): Stream {
@@ -131,7 +143,13 @@ export class TestStream {
   }
 
   getRoute() {
-    return { metadata: undefined, clusterFor: () => this.cluster };
+    return {
+      metadata: undefined,
+      cors: undefined,
+      virtualHost: { cors: undefined },
+      clusterFor: () => this.cluster,
+      filterConfigs: () => this.#routeConfigs,
+    };
   }
 
   routeConfig(): unknown {
@@ -140,6 +158,10 @@ export class TestStream {
 
   routeConfigs(): readonly unknown[] {
     return this.#routeConfigs;
+  }
+
+  addEncodedData(_filter: unknown, bytes: Buffer): void {
+    this.added.push(bytes);
   }
 
   continueDecoding(): void {
