@@ -41,8 +41,8 @@ export interface AdminParts {
   refreshStats(): void;
   quit(): void;
   reopenLogs(): void;
-  /** Listeners do not accept any more. */
-  onListenersStopped(): void;
+  /** So many listeners do not accept any more. */
+  onListenersStopped(count: number): void;
 }
 
 type Filter = { readonly typedConfig?: { readonly typeName: string; readonly value: unknown } };
@@ -155,12 +155,14 @@ export class AdminFacade implements AdminContext {
 
   #actions(): AdminActions {
     const parts = this.#parts;
-    const drainListeners = async ({ graceful, skipExit }: DrainOptions) => {
+    const drainListeners = async ({ graceful, skipExit, inboundOnly }: DrainOptions) => {
       if (graceful) parts.fleet.setDraining(true);
       if (skipExit) return;
       if (graceful) await new Promise(resolve => setTimeout(resolve, parts.settings.drainTimeMs).unref());
-      await parts.fleet.stopListeners();
-      parts.onListenersStopped();
+      await parts.fleet.stopListeners(inboundOnly);
+      const listeners = parts.bootstrap.staticResources?.listeners ?? [];
+      const stopped = listeners.filter(listener => !inboundOnly || listener.trafficDirection === 'INBOUND');
+      parts.onListenersStopped(stopped.length);
     };
     return {
       quit: () => parts.quit(),

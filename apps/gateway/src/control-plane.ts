@@ -190,8 +190,7 @@ export class ControlPlane implements FleetOwner {
       refreshStats: () => this.#refreshStats(),
       quit: this.#onQuit,
       reopenLogs: () => void this.reopenLogs(),
-      onListenersStopped: () =>
-        this.#serverStats.add('listener_manager.listener_stopped', this.#listenerCount),
+      onListenersStopped: count => this.#serverStats.add('listener_manager.listener_stopped', count),
     });
     return new AdminServer({
       context,
@@ -218,10 +217,6 @@ export class ControlPlane implements FleetOwner {
       const { message } = cause as Error;
       throw new DragomanError('ADMIN_ADDRESS_PATH', `--admin-address-path: ${message}`, { cause });
     }
-  }
-
-  get #listenerCount(): number {
-    return this.#configuration.bootstrap.staticResources?.listeners.length ?? 0;
   }
 
   #countListeners(count: number): void {

@@ -109,6 +109,26 @@ test('SIGTERM lets the request in flight finish, takes no new ones, and the exit
   await assert.rejects(RawConnection.connect(main!));
 });
 
+test('/drain_listeners stops accepting, kept connections go on; inboundonly spares the others', async t => {
+  const gateway = await GatewayProcess.start({ config: config({}) });
+  t.after(() => gateway.stop());
+  const main = (await gateway.ports()).main!;
+  assert.equal(await (await gateway.admin('/drain_listeners?inboundonly', 'POST')).text(), 'OK\n');
+  await gateway.admin('/ready');
+  const kept = await RawConnection.connect(main);
+  kept.send('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+  assert.equal((await kept.readMessage()).startLine, 'HTTP/1.1 200 OK');
+  await gateway.admin('/drain_listeners', 'POST');
+  for (;;) {
+    const text = await (await gateway.admin('/stats?filter=listener_stopped')).text();
+    if (text === 'listener_manager.listener_stopped: 1\n') break;
+  }
+  await assert.rejects(RawConnection.connect(main));
+  kept.send('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+  assert.equal((await kept.readMessage()).startLine, 'HTTP/1.1 200 OK');
+  kept.close();
+});
+
 test('/quitquitquit ends the process with status 0', async () => {
   const gateway = await GatewayProcess.start({ config: config({}) });
   assert.equal(await (await gateway.admin('/quitquitquit', 'POST')).text(), 'OK\n');

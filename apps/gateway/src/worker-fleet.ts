@@ -109,8 +109,8 @@ export class WorkerFleet {
     this.#tellAll('set-draining', draining);
   }
 
-  async stopListeners(): Promise<void> {
-    await this.#pool.askAll('stop-listeners');
+  async stopListeners(inboundOnly: boolean): Promise<void> {
+    await this.#pool.askAll('stop-listeners', inboundOnly);
   }
 
   /** Resolves when no worker has a connection left. */

@@ -24,7 +24,7 @@ export default function serve(channel: WorkerChannel<WorkerData>): void {
     apply: (snapshot: Snapshot) => server.applySnapshot(snapshot),
     update: (update: ClusterUpdate) => server.applyClusterUpdate(update),
     runtime: (merged: ReadonlyMap<string, unknown>) => server.setRuntime(merged),
-    'stop-listeners': () => server.stopListeners(),
+    'stop-listeners': (inboundOnly: boolean) => server.stopListeners(inboundOnly),
     'set-draining': (draining: boolean) => server.setDraining(draining),
     drain: () => server.drain(),
     close: () => server.close(),
