@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { resolve } from 'node:path';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { GatewayProcess, RawConnection, ScriptedServer } from '@dragoman/testkit';
 
@@ -142,6 +144,21 @@ test('SIGHUP changes nothing, log levels change while it runs', async t => {
   await gateway.logged('eating SIGHUP');
   assert.match(await (await gateway.admin('/logging?wasm=debug', 'POST')).text(), /^ {2}wasm: debug$/m);
   assert.equal((await gateway.admin('/ready')).status, 200);
+});
+
+test('SIGUSR1 opens the log file anew', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'dragoman-log-'));
+  const path = join(folder, 'log');
+  t.after(() => rmSync(folder, { recursive: true }));
+  // With a log file nothing is said on standard error.
+  const gateway = GatewayProcess.launch({ config: config({}), args: ['--log-path', path] });
+  t.after(() => gateway.stop());
+  await gateway.fileHas(path, 'starting main dispatch loop');
+  renameSync(path, `${path}.1`);
+  gateway.signal('SIGUSR1');
+  await gateway.fileHas(path, '');
+  gateway.signal('SIGHUP');
+  await gateway.fileHas(path, 'eating SIGHUP');
 });
 
 test('a configuration text is merged over the file', async t => {

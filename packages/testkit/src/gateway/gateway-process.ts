@@ -2,7 +2,7 @@
 // status. Ports are 0 in the configuration and asked for afterwards.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -71,6 +71,11 @@ export class GatewayProcess {
     return gateway;
   }
 
+  /** Starts the program and does not wait for anything. */
+  static launch(options: GatewayOptions): GatewayProcess {
+    return new GatewayProcess(options);
+  }
+
   /** Runs the program to its end: for configurations that are refused, --help and the like. */
   static run(options: GatewayOptions): Promise<GatewayExit> {
     return new GatewayProcess(options).#exited;
@@ -106,6 +111,16 @@ export class GatewayProcess {
       };
       this.#onOutput();
     });
+  }
+
+  /** Waits until a file, which may not exist yet, holds `text`. */
+  async fileHas(path: string, text: string): Promise<void> {
+    const end = performance.now() + PATIENCE_MS;
+    while (performance.now() < end) {
+      if (existsSync(path) && readFileSync(path, 'utf8').includes(text)) return;
+      await new Promise(resolve => setTimeout(resolve, 5));
+    }
+    throw new Error(`"${text}" did not come into ${path} within ${PATIENCE_MS} ms`);
   }
 
   /** A request to the admin interface. */
