@@ -9,6 +9,7 @@ import { httpFilterSupport } from './http-filters.ts';
 import { listenerSupport } from './listener.ts';
 import { routeSupport } from './route.ts';
 import { Support, type SupportDeclaration } from './support.ts';
+import { transportSupport } from './transport.ts';
 
 /** All tables; exported for the test that holds them against the schema. */
 export const BUILT_IN: readonly SupportDeclaration[] = [
@@ -19,6 +20,7 @@ export const BUILT_IN: readonly SupportDeclaration[] = [
   routeSupport,
   clusterSupport,
   httpFilterSupport,
+  transportSupport,
 ];
 
 let builtIn: Support | null = null;

@@ -28,7 +28,8 @@ export const connectionManagerSupport: SupportDeclaration = {
   },
   fields: {
     [MANAGER]: [
-      'codec_type=AUTO,HTTP1',
+      'codec_type=AUTO,HTTP1,HTTP2',
+      'http2_protocol_options',
       'stat_prefix',
       'route_config',
       'http_filters',
@@ -65,8 +66,10 @@ export const connectionManagerSupport: SupportDeclaration = {
       'strip_trailing_host_dot',
       'stream_error_on_invalid_http_message',
       'append_x_forwarded_port',
-      'forward_client_cert_details=SANITIZE',
+      'forward_client_cert_details',
+      'set_current_client_cert_details',
     ],
+    [`${MANAGER}.SetCurrentClientCertDetails`]: '*',
     [`${MANAGER}.InternalAddressConfig`]: ['cidr_ranges'],
     [`${MANAGER}.UpgradeConfig`]: ['upgrade_type', 'enabled'],
     [`${PACKAGE}.HttpFilter`]: ['name', 'typed_config', 'is_optional', 'disabled'],

@@ -50,6 +50,17 @@ export const coreSupport: SupportDeclaration = {
       'default_host_for_http_10',
       'enable_trailers',
     ],
+    [`${CORE}.Http2ProtocolOptions`]: [
+      'hpack_table_size',
+      'max_concurrent_streams',
+      'initial_stream_window_size',
+      'initial_connection_window_size',
+      'allow_connect',
+      'override_stream_error_on_invalid_http_message',
+      'stream_error_on_invalid_http_messaging',
+      'connection_keepalive',
+    ],
+    [`${CORE}.KeepaliveSettings`]: ['interval', 'timeout'],
     [`${CORE}.SchemeHeaderTransformation`]: ['scheme_to_overwrite'],
     [`${MATCHER}.StringMatcher`]: ['exact', 'prefix', 'suffix', 'contains', 'safe_regex', 'ignore_case'],
     [`${MATCHER}.ListStringMatcher`]: '*',
@@ -93,6 +104,19 @@ export const coreSupport: SupportDeclaration = {
     [`${CORE}.Http1ProtocolOptions`]: {
       use_balsa_parser: 'there is one HTTP/1 parser',
       allow_chunked_length: 'a request with both framings is refused, as by default',
+    },
+    [`${CORE}.Http2ProtocolOptions`]: {
+      max_outbound_frames: 'the HTTP/2 library bounds what it queues for a client',
+      max_outbound_control_frames: 'the HTTP/2 library bounds what it queues for a client',
+      max_consecutive_inbound_frames_with_empty_payload: 'the HTTP/2 library bounds empty frames',
+      max_inbound_priority_frames_per_stream: 'priorities are ignored',
+      max_inbound_window_update_frames_per_data_frame_sent: 'window updates cost next to nothing here',
+      use_oghttp2_codec: 'there is one HTTP/2 codec',
+      enable_huffman_encoding: 'the HTTP/2 library decides',
+    },
+    [`${CORE}.KeepaliveSettings`]: {
+      interval_jitter: 'pings of a connection come at equal intervals',
+      connection_idle_interval: 'pings are not tied to requests',
     },
     [`${MATCHER}.RegexMatcher.GoogleRE2`]: {
       max_program_size: 'deprecated: regexes run in linear time whatever their size',

@@ -29,14 +29,11 @@ export const listenerSupport: SupportDeclaration = {
     ],
     [`${LISTENER}.AdditionalAddress`]: ['address'],
     [`${LISTENER}.FilterChain`]: ['filter_chain_match', 'filters', 'name', 'metadata'],
-    [`${LISTENER}.FilterChainMatch`]: [],
     [`${LISTENER}.Filter`]: ['name', 'typed_config'],
     [`${LISTENER}.Listener.DeprecatedV1`]: ['bind_to_port=true'],
   },
   harmless: {
     [`${LISTENER}.Listener`]: {
-      listener_filters_timeout: 'there is no listener filter to wait for',
-      continue_on_listener_filters_timeout: 'there is no listener filter to wait for',
       tcp_fast_open_queue_length: 'per-socket tuning',
       socket_options: 'per-socket tuning',
       tcp_backlog_size: "per-socket tuning: the system's limit is used",
@@ -48,9 +45,6 @@ export const listenerSupport: SupportDeclaration = {
       reuse_port: 'each worker has its own socket where the system has SO_REUSEPORT',
       enable_mptcp: 'per-socket tuning',
       tcp_keepalive: 'per-socket tuning',
-    },
-    [`${LISTENER}.FilterChain`]: {
-      transport_socket_connect_timeout: 'plaintext connections have no handshake',
     },
   },
 };

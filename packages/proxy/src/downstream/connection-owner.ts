@@ -12,8 +12,9 @@ export interface DownstreamConnection {
 
 /** What the listener wants to know of its connections. */
 export interface ConnectionOwner {
-  /** Exactly once for each connection, also when it is handed over to another class (see onConnectionReplaced). */
   onConnectionClosed(connection: DownstreamConnection): void;
+  /** The same connection goes on as another object, because its protocol is known now. */
+  onConnectionReplaced(connection: DownstreamConnection, next: DownstreamConnection): void;
 }
 
 /** The last network filter of a chain: it takes over connections. Made once per worker and configuration. */

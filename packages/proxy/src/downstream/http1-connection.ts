@@ -17,12 +17,12 @@ import type { ConnectionManager } from '../connection-manager/connection-manager
 import { Stream } from '../filter-chain/stream.ts';
 import type { DownstreamConnectionInfo } from '../filter-chain/stream-info.ts';
 import { attachReader, type BytesReader, type ReadingSocket } from '../socket/socket-reader.ts';
+import type { ConnectionOwner, DownstreamConnection } from './connection-owner.ts';
 import { Http1ResponseWriter } from './http1-response-writer.ts';
-
-/** What the listener wants to know of its connections. */
-export interface ConnectionOwner {
-  onConnectionClosed(connection: Http1Connection): void;
-}
+import type { Http2Codec } from './http2-codec.ts';
+import { Http2Connection } from './http2-connection.ts';
+import { countHttp2 } from './http2-connection-stats.ts';
+import { mayBePreface, PREFACE } from './http2-preface-reader.ts';
 
 const Phase: Readonly<Record<'Head' | 'Length' | 'Chunked' | 'Waiting' | 'Closing' | 'Closed', number>> = {
   Head: 0,
@@ -33,10 +33,12 @@ const Phase: Readonly<Record<'Head' | 'Length' | 'Chunked' | 'Waiting' | 'Closin
   Closed: 5,
 };
 
-export class Http1Connection implements BytesReader, ChunkedSink {
+export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConnection {
   readonly info: DownstreamConnectionInfo;
   readonly #manager: ConnectionManager;
   readonly #owner: ConnectionOwner;
+  /** Takes over when the client turns out to speak HTTP/2; null where it must not. */
+  readonly #http2: Http2Codec | null;
   readonly #socket: Socket;
   readonly #reader: ReadingSocket;
   readonly #writer: Http1ResponseWriter;
@@ -55,7 +57,14 @@ export class Http1Connection implements BytesReader, ChunkedSink {
   #pausedByStream = false;
   #pausedByPipeline = false;
 
-  constructor(socket: Socket, info: DownstreamConnectionInfo, manager: ConnectionManager, owner: ConnectionOwner) {
+  constructor(
+    socket: Socket,
+    info: DownstreamConnectionInfo,
+    manager: ConnectionManager,
+    owner: ConnectionOwner,
+    http2: Http2Codec | null = null,
+  ) {
+    this.#http2 = http2;
     this.#reader = attachReader(socket, this, manager.worker.readBuffers);
     socket = this.#reader.socket;
     this.#socket = socket;
@@ -71,6 +80,10 @@ export class Http1Connection implements BytesReader, ChunkedSink {
     lane.inc(stats.downstreamCxHttp1Total);
     lane.gaugeInc(stats.downstreamCxActive);
     lane.gaugeInc(stats.downstreamCxHttp1Active);
+    if (info.tls !== null) {
+      lane.inc(stats.downstreamCxSslTotal);
+      lane.gaugeInc(stats.downstreamCxSslActive);
+    }
     this.#startIdleTimer();
     socket.on('drain', () => this.#stream.onDownstreamWritable());
     socket.on('error', () => this.#onRemoteClose());
@@ -148,6 +161,7 @@ export class Http1Connection implements BytesReader, ChunkedSink {
   #consumeHead(buffer: Buffer, offset: number, end: number): number {
     const consumed = parseRequest(this.#head, buffer, offset, end, this.#manager.parserOptions);
     if (consumed < 0) {
+      if (this.#http2 !== null && this.#requests === 0 && this.#isPreface(buffer, offset, end)) return end;
       this.#refuse(requestRefusal(consumed), consumed);
       return end;
     }
@@ -158,6 +172,28 @@ export class Http1Connection implements BytesReader, ChunkedSink {
     }
     this.#begin();
     return offset + consumed;
+  }
+
+  /** HTTP/1 has no request that begins like this one. False: it is none of HTTP/2 either. */
+  #isPreface(buffer: Buffer, offset: number, end: number): boolean {
+    const bytes = buffer.subarray(offset, end);
+    if (!mayBePreface(bytes)) return false;
+    this.#kept = Buffer.from(bytes);
+    if (bytes.length >= PREFACE.length) this.#becomeHttp2(this.#kept);
+    return true;
+  }
+
+  #becomeHttp2(bytes: Buffer): void {
+    const manager = this.#manager;
+    this.#phase = Phase.Closed;
+    this.#timer.stop();
+    this.#head.release();
+    manager.lane.add(manager.stats.downstreamCxHttp1Total, -1);
+    manager.lane.gaugeDec(manager.stats.downstreamCxHttp1Active);
+    countHttp2(manager);
+    const socket = this.#reader.detach(bytes);
+    const next = new Http2Connection(socket, this.info, this.#http2!, this.#owner, this.#startMs);
+    this.#owner.onConnectionReplaced(this, next);
   }
 
   #begin(): void {
@@ -185,9 +221,11 @@ export class Http1Connection implements BytesReader, ChunkedSink {
     }
     this.#writer.begin(head, this.#stream, this.#requests);
     if (head.droppedUnderscores > 0) manager.lane.add(manager.droppedUnderscores, head.droppedUnderscores);
-    if (head.http10 && head.headers.authority === '') head.headers.authority = manager.settings.defaultHostForHttp10;
+    if (head.http10 && head.headers.authority === '')
+      head.headers.authority = manager.settings.defaultHostForHttp10;
     if (head.expectContinue) {
-      if (manager.settings.proxy100Continue) head.headers.addLine('expect: 100-continue\r\n', 'expect', '100-continue');
+      if (manager.settings.proxy100Continue)
+        head.headers.addLine('expect: 100-continue\r\n', 'expect', '100-continue');
       else if (hasBody) this.#writer.writeContinue();
     }
     this.#stream.begin(this.#writer, this.info, head.headers, !hasBody, nowMs, head.upgrade);
@@ -365,6 +403,7 @@ export class Http1Connection implements BytesReader, ChunkedSink {
     lane.inc(local ? stats.downstreamCxDestroyLocal : stats.downstreamCxDestroyRemote);
     lane.gaugeDec(stats.downstreamCxActive);
     lane.gaugeDec(stats.downstreamCxHttp1Active);
+    if (this.info.tls !== null) lane.gaugeDec(stats.downstreamCxSslActive);
     lane.record(stats.downstreamCxLengthMs, worker.timers.clock.nowMs() - this.#startMs);
     this.#owner.onConnectionClosed(this);
   }

@@ -74,7 +74,8 @@ export class Http1ResponseWriter implements ResponseEncoder {
 
   encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
     if (this.#mustClose()) this.#close = true;
-    let head = (this.#http10 ? statusLineHttp10(headers.status) : statusLine(headers.status)) + headers.serialize();
+    let head =
+      (this.#http10 ? statusLineHttp10(headers.status) : statusLine(headers.status)) + headers.serialize();
     if (this.#close) head += 'connection: close\r\n';
     else if (this.#http10) head += 'connection: keep-alive\r\n';
     head += `${this.#chooseFraming(headers, endStream)}\r\n`;

@@ -116,6 +116,20 @@ export class Stream implements StreamTimeouts {
     this.sendLocalReply(refusal.status, refusal.body, refusal.details);
   }
 
+  /** A request whose head the HTTP/2 codec refused: it is counted and logged, and nothing is answered. */
+  discard(
+    encoder: ResponseEncoder,
+    connection: DownstreamConnectionInfo,
+    details: string,
+    nowMs: number,
+  ): void {
+    this.#open(encoder, connection, null, false, nowMs);
+    this.manager.onRefusedRequest(this, null);
+    this.info.addResponseFlag(ResponseFlag.DownstreamProtocolError);
+    this.info.responseCodeDetails = details;
+    this.#finish();
+  }
+
   /** The body turned out to be malformed: nothing after this point can be trusted. */
   onCodecError(refusal: RequestRefusal): void {
     if (!this.#active) return;

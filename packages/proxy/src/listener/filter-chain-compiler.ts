@@ -1,10 +1,9 @@
-// Compiles one filter chain of a listener into its connection manager: settings, routes, HTTP filters, access logs.
+// Compiles an HTTP connection manager: settings, routes, HTTP filters, access logs.
 // Runs on each worker when a snapshot arrives.
 
 import { DragomanError } from '@dragoman/base';
 import type {
   Any,
-  FilterChain,
   HttpConnectionManager,
   HttpFilter,
   Listener,
@@ -38,19 +37,11 @@ export interface ChainContext {
   readonly listenerStatPrefix: string;
 }
 
-export function compileFilterChain(
-  chain: FilterChain,
+export function compileConnectionManager(
+  config: HttpConnectionManager,
   listener: Listener,
   context: ChainContext,
 ): ConnectionManager {
-  const filter = chain.filters[chain.filters.length - 1];
-  if (filter?.typedConfig?.typeName !== HTTP_CONNECTION_MANAGER)
-    throw new DragomanError(
-      'NETWORK_FILTER',
-      `listener ${listener.name}: the last network filter is ${filter?.typedConfig?.typeName ?? 'missing'}, ` +
-        'and only the HTTP connection manager is supported there',
-    );
-  const config = filter.typedConfig.value as HttpConnectionManager;
   const settings = new ManagerSettings(config);
   const compiler = new HttpFilterCompiler(
     settings,

@@ -1,36 +1,41 @@
-// One listener on one worker: its sockets, its connections, and the connection manager new connections get.
+// One listener on one worker: its sockets, its connections, and the filter chains new connections get.
 // Sockets are bound with SO_REUSEPORT, so that every worker has an accept queue of its own.
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { DragomanError } from '@dragoman/base';
-import type { ConnectionManager } from '../connection-manager/connection-manager.ts';
-import { type ConnectionOwner, Http1Connection } from '../downstream/http1-connection.ts';
+import type { ConnectionOwner, DownstreamConnection } from '../downstream/connection-owner.ts';
+import { type DownstreamConnectionInfo, StreamInfo } from '../filter-chain/stream-info.ts';
+import { ResponseFlag } from '../format/response-flags.ts';
 import type { WorkerServices } from '../server/worker-services.ts';
 import { type ListenAddress, listenAddressText } from './listener-address.ts';
 import type { ListenerStats } from './listener-stats.ts';
+import type { ListenerChains, NetworkChain } from './network-chain.ts';
+import { type ConnectionAddresses, NewConnection, type NewConnectionOwner } from './new-connection.ts';
 
 /** Pending connections the kernel keeps for one worker. */
 const BACKLOG = 4096;
 
-export class ActiveListener implements ConnectionOwner {
+export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
   readonly name: string;
   readonly #stats: ListenerStats;
   readonly #worker: WorkerServices;
   readonly #servers: Server[] = [];
-  readonly #connections = new Set<Http1Connection>();
-  #manager: ConnectionManager;
+  readonly #connections = new Set<DownstreamConnection>();
+  /** Accepted, and not yet with their filter chain. */
+  readonly #new = new Set<NewConnection>();
+  #chains: ListenerChains;
   #nextConnectionId: () => number;
   #onIdle: (() => void) | null = null;
 
   constructor(
     name: string,
-    manager: ConnectionManager,
+    chains: ListenerChains,
     stats: ListenerStats,
     worker: WorkerServices,
     nextConnectionId: () => number,
   ) {
     this.name = name;
-    this.#manager = manager;
+    this.#chains = chains;
     this.#stats = stats;
     this.#worker = worker;
     this.#nextConnectionId = nextConnectionId;
@@ -40,9 +45,9 @@ export class ActiveListener implements ConnectionOwner {
     return this.#connections.size;
   }
 
-  /** Connections accepted from now on use this manager; the others keep theirs. */
-  replaceManager(manager: ConnectionManager): void {
-    this.#manager = manager;
+  /** Connections accepted from now on use these chains; the others keep theirs. */
+  replaceChains(chains: ListenerChains): void {
+    this.#chains = chains;
   }
 
   /** Binds one address; resolves with the port (0 for a Unix socket). */
@@ -55,9 +60,7 @@ export class ActiveListener implements ConnectionOwner {
           new DragomanError(
             'LISTENER_BIND',
             bindFailure(this.name, address, error as NodeJS.ErrnoException),
-            {
-              cause: error,
-            },
+            { cause: error },
           ),
         ),
       );
@@ -80,6 +83,7 @@ export class ActiveListener implements ConnectionOwner {
 
   /** Closes idle connections; the rest close with their next response. Resolves when all are gone. */
   drain(): Promise<void> {
+    for (const connection of [...this.#new]) this.#drop(connection);
     for (const connection of [...this.#connections]) connection.drain();
     if (this.#connections.size === 0) return Promise.resolve();
     return new Promise(resolve => {
@@ -89,37 +93,160 @@ export class ActiveListener implements ConnectionOwner {
 
   destroy(): void {
     this.stopAccepting();
+    for (const connection of [...this.#new]) this.#drop(connection);
     for (const connection of [...this.#connections]) connection.destroy();
   }
 
-  onConnectionClosed(connection: Http1Connection): void {
-    const { lane } = this.#worker;
-    this.#connections.delete(connection);
-    lane.gaugeDec(this.#stats.downstreamCxActive);
-    lane.gaugeDec(this.#stats.workerCxActive);
-    lane.inc(this.#stats.downstreamCxDestroy);
-    if (this.#connections.size === 0) this.#onIdle?.();
+  #drop(connection: NewConnection): void {
+    this.#new.delete(connection);
+    connection.destroy();
   }
 
   #accept(socket: Socket): void {
     const { lane } = this.#worker;
-    lane.inc(this.#stats.downstreamCxTotal);
-    lane.inc(this.#stats.workerCxTotal);
+    const chains = this.#chains;
+    const addresses = addressesOf(socket);
+    const id = this.#nextConnectionId();
+    const direct = chains.direct;
     lane.gaugeInc(this.#stats.downstreamPreCxActive);
+    if (direct === null) {
+      const connection = new NewConnection(socket, addresses, id, chains, this);
+      this.#new.add(connection);
+      connection.start();
+      return;
+    }
     lane.gaugeDec(this.#stats.downstreamPreCxActive);
-    lane.gaugeInc(this.#stats.downstreamCxActive);
-    lane.gaugeInc(this.#stats.workerCxActive);
-    const info = {
-      remoteAddress: plainAddress(socket.remoteAddress),
-      remotePort: socket.remotePort ?? 0,
-      localAddress: plainAddress(socket.localAddress),
-      localPort: socket.localPort ?? 0,
-      id: this.#nextConnectionId(),
+    const { remoteAddress, remotePort, localAddress, localPort } = addresses;
+    this.#open(direct, socket, {
+      remoteAddress,
+      remotePort,
+      localAddress,
+      localPort,
+      id,
       tls: null,
       requestedServerName: '',
-    };
-    this.#connections.add(new Http1Connection(socket, info, this.#manager, this));
+    });
   }
+
+  #open(chain: NetworkChain, socket: Socket, info: DownstreamConnectionInfo): void {
+    if (info.tls === null) this.#countOpened();
+    if (socket.destroyed) {
+      // It was closed while the listener filters held it.
+      this.#countClosed();
+      return;
+    }
+    this.#connections.add(chain.handler.accept(socket, info, this));
+  }
+
+  #countOpened(): void {
+    const { lane } = this.#worker;
+    lane.inc(this.#stats.downstreamCxTotal);
+    lane.inc(this.#stats.workerCxTotal);
+    lane.gaugeInc(this.#stats.downstreamCxActive);
+    lane.gaugeInc(this.#stats.workerCxActive);
+  }
+
+  #countClosed(): void {
+    const { lane } = this.#worker;
+    lane.gaugeDec(this.#stats.downstreamCxActive);
+    lane.gaugeDec(this.#stats.workerCxActive);
+    lane.inc(this.#stats.downstreamCxDestroy);
+  }
+
+  // --- connections under way ---
+
+  onHandshake(connection: NewConnection): void {
+    if (this.#new.has(connection)) this.#worker.lane.gaugeDec(this.#stats.downstreamPreCxActive);
+    this.#countOpened();
+  }
+
+  onReady(
+    connection: NewConnection,
+    chain: NetworkChain,
+    socket: Socket,
+    info: DownstreamConnectionInfo,
+  ): void {
+    // A listener that is drained or destroyed has given up on it already.
+    const wanted = this.#new.delete(connection);
+    if (info.tls === null) this.#worker.lane.gaugeDec(this.#stats.downstreamPreCxActive);
+    if (wanted) {
+      this.#open(chain, socket, info);
+      return;
+    }
+    socket.destroy();
+    if (info.tls !== null) this.#countClosed();
+  }
+
+  onHandshakeFailed(
+    connection: NewConnection,
+    chain: NetworkChain,
+    _reason: string,
+    timedOut: boolean,
+  ): void {
+    this.#new.delete(connection);
+    if (timedOut) this.#worker.lane.inc(this.#stats.downstreamCxTransportSocketConnectTimeout);
+    chain.handler.onHandshakeFailed();
+    this.#countClosed();
+  }
+
+  onNoChain(connection: NewConnection, info: DownstreamConnectionInfo): void {
+    const { lane, timers } = this.#worker;
+    this.#new.delete(connection);
+    lane.gaugeDec(this.#stats.downstreamPreCxActive);
+    lane.inc(this.#stats.noFilterChainMatch);
+    if (this.#chains.accessLogs.length === 0) return;
+    const facts = new StreamInfo();
+    const nowMs = timers.clock.nowMs();
+    facts.reset(timers.clock.wallMs(), nowMs);
+    facts.endMs = nowMs;
+    facts.connection = info;
+    facts.downstreamRemoteAddress = info.remoteAddress;
+    facts.downstreamRemotePort = info.remotePort;
+    facts.responseCodeDetails = 'filter_chain_not_found';
+    facts.addResponseFlag(ResponseFlag.NoRouteFound);
+    const input = {
+      requestHeaders: null,
+      responseHeaders: null,
+      responseTrailers: null,
+      info: facts,
+      route: null,
+    };
+    for (const log of this.#chains.accessLogs) log.log(input);
+  }
+
+  onLost(connection: NewConnection, why: 'error' | 'remote close' | 'timeout'): void {
+    const { lane } = this.#worker;
+    const stats = this.#stats;
+    this.#new.delete(connection);
+    lane.gaugeDec(stats.downstreamPreCxActive);
+    if (why === 'timeout') lane.inc(stats.downstreamPreCxTimeout);
+    else if (why === 'error') lane.inc(stats.downstreamListenerFilterError);
+    else lane.inc(stats.downstreamListenerFilterRemoteClose);
+  }
+
+  // --- connections ---
+
+  onConnectionReplaced(connection: DownstreamConnection, next: DownstreamConnection): void {
+    this.#connections.delete(connection);
+    this.#connections.add(next);
+  }
+
+  onConnectionClosed(connection: DownstreamConnection): void {
+    this.#connections.delete(connection);
+    this.#countClosed();
+    if (this.#connections.size === 0) this.#onIdle?.();
+  }
+}
+
+function addressesOf(socket: Socket): ConnectionAddresses {
+  const remoteAddress = plainAddress(socket.remoteAddress);
+  return {
+    remoteAddress,
+    remotePort: socket.remotePort ?? 0,
+    localAddress: plainAddress(socket.localAddress),
+    localPort: socket.localPort ?? 0,
+    directRemoteAddress: remoteAddress,
+  };
 }
 
 /** An IPv4 address as such, also when a dual-stack socket shows it mapped. */

@@ -1,21 +1,22 @@
 // One worker: takes snapshots and cluster updates from the main thread, holds the listeners, drains at the end.
 // Everything of a request happens on this thread; the main thread only tells it what to be.
 
-import { type Clock, DragomanError, type Logger, systemClock, Timers } from '@dragoman/base';
+import { type Clock, type Logger, systemClock, Timers } from '@dragoman/base';
 import type { Listener } from '@dragoman/config';
 import type { StatLane } from '@dragoman/shm';
 import { LogFiles } from '../access-log/log-file.ts';
 import { ClusterManager } from '../cluster/cluster-manager.ts';
 import type { ClusterReport, ClusterUpdate } from '../cluster/cluster-update.ts';
-import type { ConnectionManager } from '../connection-manager/connection-manager.ts';
 import { DateLine } from '../connection-manager/date-line.ts';
 import type { HttpFilterType } from '../filter-chain/filter.ts';
-import { type ChainContext, compileFilterChain } from '../listener/filter-chain-compiler.ts';
 import { ActiveListener } from '../listener/listener.ts';
 import { listenAddress, listenAddressText } from '../listener/listener-address.ts';
+import { compileListener } from '../listener/listener-compiler.ts';
 import { ListenerStats } from '../listener/listener-stats.ts';
+import type { ListenerChains } from '../listener/network-chain.ts';
 import { RuntimeValues } from '../runtime/runtime-values.ts';
 import { ReadBuffers } from '../socket/read-buffers.ts';
+import { staticSecrets } from '../tls/tls-secrets.ts';
 import { AsyncClient } from '../upstream/async-client.ts';
 import { ConnectionPools } from '../upstream/connection-pools.ts';
 import type { BoundListener, Snapshot } from './snapshot.ts';
@@ -43,7 +44,9 @@ export class WorkerServer {
   readonly #filterTypes: ReadonlyMap<string, HttpFilterType>;
   readonly #files: LogFiles;
   readonly #listeners = new Map<string, ActiveListener>();
-  #managers: ConnectionManager[] = [];
+  /** Names of listeners whose traffic_direction is INBOUND. */
+  readonly #inbound = new Set<string>();
+  #chains: ListenerChains[] = [];
   #connectionIds = 0;
 
   constructor(options: WorkerServerOptions) {
@@ -77,7 +80,9 @@ export class WorkerServer {
     clusters.listen(this.#pools);
     this.#services = services;
     this.#files = new LogFiles({ lane, logger, flushIntervalMs: options.fileFlushIntervalMs });
-    this.#filterTypes = new Map(options.filterTypes.flatMap(type => type.configTypes.map(name => [name, type])));
+    this.#filterTypes = new Map(
+      options.filterTypes.flatMap(type => type.configTypes.map(name => [name, type])),
+    );
   }
 
   /**
@@ -87,44 +92,42 @@ export class WorkerServer {
   async applySnapshot(snapshot: Snapshot): Promise<BoundListener[]> {
     this.#services.runtime.replace(snapshot.runtime);
     this.#services.clusters.applySnapshot(snapshot.clusters);
-    const replaced = this.#managers;
-    this.#managers = [];
+    const replaced = this.#chains;
+    this.#chains = [];
     const bound: BoundListener[] = [];
     for (const config of snapshot.bootstrap.staticResources?.listeners ?? [])
       bound.push(...(await this.#applyListener(config, snapshot)));
-    for (const manager of replaced) manager.close();
+    for (const chains of replaced) chains.close();
     return bound;
   }
 
   async #applyListener(config: Listener, snapshot: Snapshot): Promise<BoundListener[]> {
     const { lane, workerIndex } = this.#services;
-    const addresses = [config.address, ...config.additionalAddresses.map(extra => extra.address)].map(address =>
-      listenAddress(address, config.name),
+    const addresses = [config.address, ...config.additionalAddresses.map(extra => extra.address)].map(
+      address => listenAddress(address, config.name),
     );
     const statAddress = (config.statPrefix || listenAddressText(addresses[0])).replaceAll(':', '_');
     const listenerStatPrefix = `listener.${statAddress}.`;
-    const chain = config.filterChains[0] ?? config.defaultFilterChain;
-    if (chain === undefined)
-      throw new DragomanError('NO_FILTER_CHAIN', `error adding listener '${config.name}': no filter chains specified`);
-    const context: ChainContext = {
+    const chains = compileListener(config, {
       worker: this.#services,
       pools: this.#pools,
       filterTypes: this.#filterTypes,
       attachments: snapshot.attachments,
       accessLogs: { files: this.#files, runtime: this.#services.runtime },
       listenerStatPrefix,
-    };
-    const manager = compileFilterChain(chain, config, context);
-    this.#managers.push(manager);
+      secrets: staticSecrets(snapshot.bootstrap.staticResources?.secrets),
+    });
+    this.#chains.push(chains);
     const name = config.name || listenAddressText(addresses[0]);
     const existing = this.#listeners.get(name);
     if (existing !== undefined) {
-      existing.replaceManager(manager);
+      existing.replaceChains(chains);
       return [];
     }
     const stats = new ListenerStats(lane, listenerStatPrefix, workerIndex);
-    const listener = new ActiveListener(name, manager, stats, this.#services, () => ++this.#connectionIds);
+    const listener = new ActiveListener(name, chains, stats, this.#services, () => ++this.#connectionIds);
     this.#listeners.set(name, listener);
+    if (config.trafficDirection === 'INBOUND') this.#inbound.add(name);
     if (config.bindToPort === false) return [];
     const bound: BoundListener[] = [];
     for (const [index, address] of addresses.entries()) {
@@ -145,9 +148,10 @@ export class WorkerServer {
     this.#services.clusters.applyUpdate(update);
   }
 
-  /** Stops accepting on all listeners; kept connections go on. */
-  stopListeners(): void {
-    for (const listener of this.#listeners.values()) listener.stopAccepting();
+  /** Stops accepting on all listeners, or on those for inbound traffic; kept connections go on. */
+  stopListeners(inboundOnly = false): void {
+    for (const [name, listener] of this.#listeners)
+      if (!inboundOnly || this.#inbound.has(name)) listener.stopAccepting();
   }
 
   /** Stops accepting, lets what is in flight finish, closes the rest; resolves when no connection is left. */
@@ -169,7 +173,7 @@ export class WorkerServer {
   /** Ends everything at once; logs are flushed. */
   close(): void {
     for (const listener of this.#listeners.values()) listener.destroy();
-    for (const manager of this.#managers) manager.close();
+    for (const chains of this.#chains) chains.close();
     this.#services.asyncClient.cancelAll();
     for (const cluster of this.#services.clusters)
       for (const host of cluster.hosts)

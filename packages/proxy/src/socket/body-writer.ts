@@ -24,3 +24,12 @@ export function writeBorrowed(socket: Socket, bytes: Buffer, buffers: ReadBuffer
   socket.write(bytes);
   if (isActive && socket.writableLength > 0) buffers.lent = true;
 }
+
+/** Bytes that can be kept until they are written: lent from their buffer where that is possible, a copy otherwise. */
+export function ownBytes(bytes: Buffer, buffers: ReadBuffers): Buffer {
+  const active = buffers.active;
+  if (active === null || bytes.buffer !== active.buffer || bytes.length <= SMALL_WRITE_BYTES)
+    return Buffer.from(bytes);
+  buffers.lent = true;
+  return bytes;
+}

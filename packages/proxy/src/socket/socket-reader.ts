@@ -19,6 +19,8 @@ export interface ReadingSocket {
   pause(): void;
   resume(): void;
   release(): void;
+  /** Stops reading and gives the socket away, paused, with `bytes` put back into it. */
+  detach(bytes: Buffer): Socket;
 }
 
 class DataEventSocket implements ReadingSocket {
@@ -41,6 +43,18 @@ class DataEventSocket implements ReadingSocket {
   }
 
   release(): void {}
+
+  detach(bytes: Buffer): Socket {
+    return putBack(this.socket, bytes);
+  }
+}
+
+/** Nobody reads the socket any more; its next bytes are these. */
+function putBack(socket: Socket, bytes: Buffer): Socket {
+  socket.removeAllListeners('data');
+  socket.pause();
+  socket.unshift(bytes);
+  return socket;
 }
 
 class AdoptedSocket implements ReadingSocket {
@@ -49,7 +63,13 @@ class AdoptedSocket implements ReadingSocket {
 
   constructor(handle: object, reader: BytesReader, buffers: ReadBuffers) {
     this.#read = new BufferedRead(reader, buffers);
-    const options = { handle, readable: true, writable: true, allowHalfOpen: true, onread: this.#read.onread };
+    const options = {
+      handle,
+      readable: true,
+      writable: true,
+      allowHalfOpen: true,
+      onread: this.#read.onread,
+    };
     this.socket = new Socket(options as ConstructorParameters<typeof Socket>[0]);
     this.socket.on('end', () => reader.onEnd());
     this.socket.resume();
@@ -71,6 +91,12 @@ class AdoptedSocket implements ReadingSocket {
 
   release(): void {
     this.#read.release();
+  }
+
+  detach(bytes: Buffer): Socket {
+    this.pause();
+    this.#read.release();
+    return putBack(this.socket, bytes);
   }
 }
 
