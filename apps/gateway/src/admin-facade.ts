@@ -16,7 +16,7 @@ import { type Bootstrap, type Json, type RouteConfiguration, toProtoJson } from 
 import type { PrometheusText } from '@dragoman/metrics';
 import type { BoundListener, ClusterDirectory } from '@dragoman/proxy';
 import type { StatTable } from '@dragoman/shm';
-import { clusterView, listenerViews } from './admin-views.ts';
+import { certificateViews, clusterView, listenerViews } from './admin-views.ts';
 import type { Settings } from './command-line.ts';
 import { commandLineOptions } from './command-line-options.ts';
 import type { LogWriter } from './logging/log-writer.ts';
@@ -114,9 +114,8 @@ export class AdminFacade implements AdminContext {
     return listenerViews(this.#parts.listeners());
   }
 
-  /** No certificates are held: a configuration with TLS is refused. */
   certificates(): readonly CertificateView[] {
-    return [];
+    return certificateViews(this.#parts.bootstrap);
   }
 
   unreadyTargets(): [] {

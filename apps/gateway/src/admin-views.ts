@@ -1,8 +1,18 @@
 // What the proxy holds, as the admin pages want to see it.
 
-import type { AddressView, ClusterView, HostView, ListenerView, ThresholdsView } from '@dragoman/admin';
+import type {
+  AddressView,
+  CertificateDetails,
+  CertificateView,
+  ClusterView,
+  HostView,
+  ListenerView,
+  ThresholdsView,
+} from '@dragoman/admin';
+import type { Bootstrap } from '@dragoman/config';
 import {
   type BoundListener,
+  certificatesInUse,
   type ClusterView as DirectoryClusterView,
   type HostView as DirectoryHostView,
   healthFlagsText,
@@ -42,4 +52,26 @@ export function listenerViews(bound: readonly BoundListener[]): ListenerView[] {
     addresses.push(port > 0 ? { address, port, pipe: '' } : { address: '', port: 0, pipe: address });
   }
   return [...byName].map(([name, addresses]) => ({ name, addresses }));
+}
+
+type CertificateInUse = ReturnType<typeof certificatesInUse>[number]['chain'][number];
+
+function certificateDetails({ path, certificate }: CertificateInUse): CertificateDetails {
+  return {
+    path,
+    serialNumber: certificate.serial,
+    dnsNames: certificate.dnsSans,
+    uris: certificate.uriSans,
+    ipAddresses: certificate.ipSans,
+    validFromMs: certificate.validFromMs,
+    expirationMs: certificate.validToMs,
+  };
+}
+
+/** The certificates of every TLS context. */
+export function certificateViews(bootstrap: Bootstrap): CertificateView[] {
+  return certificatesInUse(bootstrap).map(({ trusted, chain }) => ({
+    caCert: trusted.map(certificateDetails),
+    certChain: chain.map(certificateDetails),
+  }));
 }

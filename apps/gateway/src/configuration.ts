@@ -9,8 +9,13 @@ import {
   type MessageCheck,
   type SupportDeclaration,
 } from '@dragoman/config';
-import { httpFilterTypes, prepareWasmPlugins } from '@dragoman/filters';
-import { clusterManagerSupport, compileFormat } from '@dragoman/proxy';
+import {
+  httpFilterSupport,
+  httpFilterTypes,
+  prepareLocalRateLimits,
+  prepareWasmPlugins,
+} from '@dragoman/filters';
+import { clusterManagerSupport, compileFormat, tlsSupport, transportAttachments } from '@dragoman/proxy';
 import type { StatLane } from '@dragoman/shm';
 import type { Settings } from './command-line.ts';
 import type { LogWriter } from './logging/log-writer.ts';
@@ -71,7 +76,7 @@ export async function readConfiguration(
     },
     {
       unknownFields: settings.allowUnknownStaticFields ? 'warn' : 'error',
-      support: [filterSupport(), clusterManagerSupport],
+      support: [filterSupport(), httpFilterSupport, clusterManagerSupport, tlsSupport],
       checkFormatString,
     },
   );
@@ -89,8 +94,13 @@ export async function readConfiguration(
     ...{ message, expected: '', hint: '' },
   });
   const failed = prepared.errors.length > 0;
+  const attachments = new Map([
+    ...prepared.attachments,
+    ...prepareLocalRateLimits(bootstrap),
+    ...transportAttachments(bootstrap),
+  ]);
   return {
-    configuration: failed ? null : { bootstrap, attachments: prepared.attachments, unknownFieldCount },
+    configuration: failed ? null : { bootstrap, attachments, unknownFieldCount },
     errors: prepared.errors.map(whole),
     warnings: [...warnings, ...prepared.warnings.map(whole)],
   };

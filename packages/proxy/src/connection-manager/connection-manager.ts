@@ -140,7 +140,8 @@ export class ConnectionManager {
     const { settings, worker } = this;
     const nowMs = worker.timers.clock.nowMs();
     stream.info.firstDownstreamTxByteMs = nowMs;
-    if (!headers.hasId(HeaderId.DATE)) headers.addLine(worker.dateLine.lineAt(nowMs), 'date', worker.dateLine.valueAt(nowMs));
+    if (!headers.hasId(HeaderId.DATE))
+      headers.addLine(worker.dateLine.lineAt(nowMs), 'date', worker.dateLine.valueAt(nowMs));
     if (settings.serverHeader === 'OVERWRITE') {
       headers.removeId(HeaderId.SERVER);
       headers.addLine(settings.serverLine, 'server', settings.serverName);

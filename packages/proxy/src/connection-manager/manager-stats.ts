@@ -105,7 +105,9 @@ export class ManagerStats {
     this.downstreamCxIdleTimeout = lane.counter(`${prefix}downstream_cx_idle_timeout`);
     this.downstreamCxMaxDurationReached = lane.counter(`${prefix}downstream_cx_max_duration_reached`);
     this.downstreamCxMaxRequestsReached = lane.counter(`${prefix}downstream_cx_max_requests_reached`);
-    this.downstreamCxOverloadDisableKeepalive = lane.counter(`${prefix}downstream_cx_overload_disable_keepalive`);
+    this.downstreamCxOverloadDisableKeepalive = lane.counter(
+      `${prefix}downstream_cx_overload_disable_keepalive`,
+    );
     this.downstreamCxProtocolError = lane.counter(`${prefix}downstream_cx_protocol_error`);
     this.downstreamCxRxBytesBuffered = lane.gauge(`${prefix}downstream_cx_rx_bytes_buffered`);
     this.downstreamCxRxBytesTotal = lane.counter(`${prefix}downstream_cx_rx_bytes_total`);
@@ -116,8 +118,12 @@ export class ManagerStats {
     this.downstreamCxTxBytesTotal = lane.counter(`${prefix}downstream_cx_tx_bytes_total`);
     this.downstreamCxUpgradesActive = lane.gauge(`${prefix}downstream_cx_upgrades_active`);
     this.downstreamCxUpgradesTotal = lane.counter(`${prefix}downstream_cx_upgrades_total`);
-    this.downstreamFlowControlPausedReadingTotal = lane.counter(`${prefix}downstream_flow_control_paused_reading_total`);
-    this.downstreamFlowControlResumedReadingTotal = lane.counter(`${prefix}downstream_flow_control_resumed_reading_total`);
+    this.downstreamFlowControlPausedReadingTotal = lane.counter(
+      `${prefix}downstream_flow_control_paused_reading_total`,
+    );
+    this.downstreamFlowControlResumedReadingTotal = lane.counter(
+      `${prefix}downstream_flow_control_resumed_reading_total`,
+    );
     this.downstreamRq1xx = lane.counter(`${prefix}downstream_rq_1xx`);
     this.downstreamRq2xx = lane.counter(`${prefix}downstream_rq_2xx`);
     this.downstreamRq3xx = lane.counter(`${prefix}downstream_rq_3xx`);
@@ -125,7 +131,9 @@ export class ManagerStats {
     this.downstreamRq5xx = lane.counter(`${prefix}downstream_rq_5xx`);
     this.downstreamRqActive = lane.gauge(`${prefix}downstream_rq_active`);
     this.downstreamRqCompleted = lane.counter(`${prefix}downstream_rq_completed`);
-    this.downstreamRqFailedPathNormalization = lane.counter(`${prefix}downstream_rq_failed_path_normalization`);
+    this.downstreamRqFailedPathNormalization = lane.counter(
+      `${prefix}downstream_rq_failed_path_normalization`,
+    );
     this.downstreamRqHeaderTimeout = lane.counter(`${prefix}downstream_rq_header_timeout`);
     this.downstreamRqHttp1Total = lane.counter(`${prefix}downstream_rq_http1_total`);
     this.downstreamRqHttp2Total = lane.counter(`${prefix}downstream_rq_http2_total`);
@@ -134,27 +142,45 @@ export class ManagerStats {
     this.downstreamRqMaxDurationReached = lane.counter(`${prefix}downstream_rq_max_duration_reached`);
     this.downstreamRqNonRelativePath = lane.counter(`${prefix}downstream_rq_non_relative_path`);
     this.downstreamRqOverloadClose = lane.counter(`${prefix}downstream_rq_overload_close`);
-    this.downstreamRqRedirectedWithNormalizedPath = lane.counter(`${prefix}downstream_rq_redirected_with_normalized_path`);
-    this.downstreamRqRejectedViaIpDetection = lane.counter(`${prefix}downstream_rq_rejected_via_ip_detection`);
-    this.downstreamRqResponseBeforeRqComplete = lane.counter(`${prefix}downstream_rq_response_before_rq_complete`);
+    this.downstreamRqRedirectedWithNormalizedPath = lane.counter(
+      `${prefix}downstream_rq_redirected_with_normalized_path`,
+    );
+    this.downstreamRqRejectedViaIpDetection = lane.counter(
+      `${prefix}downstream_rq_rejected_via_ip_detection`,
+    );
+    this.downstreamRqResponseBeforeRqComplete = lane.counter(
+      `${prefix}downstream_rq_response_before_rq_complete`,
+    );
     this.downstreamRqRxReset = lane.counter(`${prefix}downstream_rq_rx_reset`);
     this.downstreamRqTimeout = lane.counter(`${prefix}downstream_rq_timeout`);
     this.downstreamRqTooLarge = lane.counter(`${prefix}downstream_rq_too_large`);
-    this.downstreamRqTooManyPrematureResets = lane.counter(`${prefix}downstream_rq_too_many_premature_resets`);
+    this.downstreamRqTooManyPrematureResets = lane.counter(
+      `${prefix}downstream_rq_too_many_premature_resets`,
+    );
     this.downstreamRqTotal = lane.counter(`${prefix}downstream_rq_total`);
     this.downstreamRqTxReset = lane.counter(`${prefix}downstream_rq_tx_reset`);
     this.downstreamRqWsOnNonWsRoute = lane.counter(`${prefix}downstream_rq_ws_on_non_ws_route`);
     this.noCluster = lane.counter(`${prefix}no_cluster`);
     this.noRoute = lane.counter(`${prefix}no_route`);
-    this.passthroughInternalRedirectBadLocation = lane.counter(`${prefix}passthrough_internal_redirect_bad_location`);
+    this.passthroughInternalRedirectBadLocation = lane.counter(
+      `${prefix}passthrough_internal_redirect_bad_location`,
+    );
     this.passthroughInternalRedirectNoRoute = lane.counter(`${prefix}passthrough_internal_redirect_no_route`);
-    this.passthroughInternalRedirectPredicate = lane.counter(`${prefix}passthrough_internal_redirect_predicate`);
-    this.passthroughInternalRedirectTooManyRedirects = lane.counter(`${prefix}passthrough_internal_redirect_too_many_redirects`);
-    this.passthroughInternalRedirectUnsafeScheme = lane.counter(`${prefix}passthrough_internal_redirect_unsafe_scheme`);
+    this.passthroughInternalRedirectPredicate = lane.counter(
+      `${prefix}passthrough_internal_redirect_predicate`,
+    );
+    this.passthroughInternalRedirectTooManyRedirects = lane.counter(
+      `${prefix}passthrough_internal_redirect_too_many_redirects`,
+    );
+    this.passthroughInternalRedirectUnsafeScheme = lane.counter(
+      `${prefix}passthrough_internal_redirect_unsafe_scheme`,
+    );
     this.rqDirectResponse = lane.counter(`${prefix}rq_direct_response`);
     this.rqOverloadLocalReply = lane.counter(`${prefix}rq_overload_local_reply`);
     this.rqRedirect = lane.counter(`${prefix}rq_redirect`);
-    this.rqResetAfterDownstreamResponseStarted = lane.counter(`${prefix}rq_reset_after_downstream_response_started`);
+    this.rqResetAfterDownstreamResponseStarted = lane.counter(
+      `${prefix}rq_reset_after_downstream_response_started`,
+    );
     this.rqTotal = lane.counter(`${prefix}rq_total`);
     this.rsTooLarge = lane.counter(`${prefix}rs_too_large`);
     this.tracingClientEnabled = lane.counter(`${prefix}tracing.client_enabled`);

@@ -43,12 +43,16 @@ export function applyRequestRules(
 ): PathVerdict {
   if (headers.hasEnvoyHeaders) headers.removeId(HeaderId.X_ENVOY_INTERNAL);
   client.detect(headers, connection.remoteAddress, settings);
+  if (connection.tls !== null || headers.hasId(HeaderId.X_FORWARDED_CLIENT_CERT))
+    settings.clientCert.apply(headers, connection.tls);
   const scheme = connection.tls !== null ? 'https' : 'http';
   if (settings.useRemoteAddress && settings.xffNumTrustedHops === 0) headers.set('x-forwarded-proto', scheme);
-  else if (!headers.hasId(HeaderId.X_FORWARDED_PROTO)) headers.addLine(PROTO_LINE[scheme], 'x-forwarded-proto', scheme);
+  else if (!headers.hasId(HeaderId.X_FORWARDED_PROTO))
+    headers.addLine(PROTO_LINE[scheme], 'x-forwarded-proto', scheme);
   if (settings.appendXForwardedPort && !headers.hasId(HeaderId.X_FORWARDED_PORT))
     headers.set('x-forwarded-port', String(connection.localPort));
-  headers.scheme = settings.schemeToOverwrite !== '' ? settings.schemeToOverwrite : forwardedScheme(headers, scheme);
+  headers.scheme =
+    settings.schemeToOverwrite !== '' ? settings.schemeToOverwrite : forwardedScheme(headers, scheme);
   if (!client.internal && headers.hasEnvoyHeaders) {
     for (const id of INTERNAL_ONLY) headers.removeId(id);
     if (client.edge) for (const id of EDGE_ONLY) headers.removeId(id);

@@ -2,6 +2,7 @@
 // defaults filled in. Compiled once per worker and configuration from the decoded protobuf message.
 
 import type { HttpConnectionManager } from '@dragoman/config';
+import { ClientCertForwarding } from '../tls/forwarded-client-cert.ts';
 import { CidrSet } from './cidr-set.ts';
 
 /** Envoy's defaults, with the proto's field names. */
@@ -16,7 +17,11 @@ export const DEFAULTS = {
 } as const;
 
 export type ServerHeader = 'OVERWRITE' | 'APPEND_IF_ABSENT' | 'PASS_THROUGH';
-export type EscapedSlashes = 'KEEP_UNCHANGED' | 'REJECT_REQUEST' | 'UNESCAPE_AND_REDIRECT' | 'UNESCAPE_AND_FORWARD';
+export type EscapedSlashes =
+  | 'KEEP_UNCHANGED'
+  | 'REJECT_REQUEST'
+  | 'UNESCAPE_AND_REDIRECT'
+  | 'UNESCAPE_AND_FORWARD';
 export type Underscores = 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';
 
 export class ManagerSettings {
@@ -40,6 +45,7 @@ export class ManagerSettings {
   readonly maxRequestsPerConnection: number;
   readonly delayedCloseTimeoutMs: number;
   readonly drainTimeoutMs: number;
+  readonly clientCert: ClientCertForwarding;
   readonly useRemoteAddress: boolean;
   readonly skipXffAppend: boolean;
   readonly xffNumTrustedHops: number;
@@ -88,6 +94,7 @@ export class ManagerSettings {
     this.maxRequestsPerConnection = common?.maxRequestsPerConnection ?? 0;
     this.delayedCloseTimeoutMs = config.delayedCloseTimeout ?? DEFAULTS.delayedCloseTimeoutMs;
     this.drainTimeoutMs = config.drainTimeout ?? DEFAULTS.drainTimeoutMs;
+    this.clientCert = new ClientCertForwarding(config);
     this.useRemoteAddress = config.useRemoteAddress ?? false;
     this.skipXffAppend = config.skipXffAppend;
     this.xffNumTrustedHops = config.xffNumTrustedHops;

@@ -16,6 +16,7 @@ import { compileListenerFilters, PROXY_PROTOCOL } from '../listener-filter/liste
 import { DownstreamTls } from '../tls/downstream-tls.ts';
 import { SslStats } from '../tls/ssl-stats.ts';
 import type { StaticSecrets } from '../tls/tls-secrets.ts';
+import { TICKET_KEY_ATTACHMENT } from '../tls/tls-support.ts';
 import {
   type ChainContext,
   compileConnectionManager,
@@ -27,9 +28,6 @@ import { ListenerChains, type NetworkChain } from './network-chain.ts';
 
 export const DOWNSTREAM_TLS = 'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext';
 export const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
-
-/** Attachment of a snapshot: 48 random bytes that all workers protect session tickets with. */
-export const TICKET_KEY_ATTACHMENT = 'tls.session-ticket-key';
 
 export interface ListenerContext extends ChainContext {
   readonly secrets: StaticSecrets;

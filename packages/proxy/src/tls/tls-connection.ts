@@ -1,6 +1,7 @@
 // What is known of one TLS connection after its handshake. Costly facts are read when somebody asks for them.
 
-import type { TLSSocket } from 'node:tls';
+import { X509Certificate } from 'node:crypto';
+import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import type { CertificateInfo, TlsConnectionInfo } from '../filter-chain/stream-info.ts';
 
 export class TlsConnection implements TlsConnectionInfo {
@@ -31,6 +32,19 @@ export class TlsConnection implements TlsConnectionInfo {
   get sessionId(): string {
     this.#sessionId ??= sessionIdOf(this.#socket.getSession());
     return this.#sessionId;
+  }
+
+  /** PEM of the peer's certificate and of those it was sent with. */
+  get peerChainPem(): string {
+    let pem = '';
+    const seen = new Set<string>();
+    let certificate: DetailedPeerCertificate | undefined = this.#socket.getPeerCertificate(true);
+    while (certificate?.raw !== undefined && !seen.has(certificate.fingerprint256)) {
+      seen.add(certificate.fingerprint256);
+      pem += new X509Certificate(certificate.raw).toString();
+      certificate = certificate.issuerCertificate;
+    }
+    return pem;
   }
 }
 
