@@ -1,14 +1,34 @@
 // Entry of @dragoman/filters: the filter types a proxy can use, and what the main thread prepares for them.
 import type { HttpFilterType } from '@dragoman/proxy';
+import { bufferFilterType } from './buffer/buffer.ts';
+import { compressorFilterType } from './compressor/compressor.ts';
+import { corsFilterType } from './cors/cors.ts';
+import { csrfFilterType } from './csrf/csrf.ts';
 import { faultFilterType } from './fault/fault.ts';
 import { headerMutationFilterType } from './header-mutation/header-mutation.ts';
+import { headerToMetadataFilterType } from './header-to-metadata/header-to-metadata.ts';
+import { healthCheckFilterType } from './health-check/health-check.ts';
+import { localRateLimitFilterType } from './local-rate-limit/local-rate-limit.ts';
+import { rbacFilterType } from './rbac/rbac.ts';
+import { setMetadataFilterType } from './set-metadata/set-metadata.ts';
 import { wasmFilterType } from './wasm/filter-type.ts';
 
+export { httpFilterSupport } from './filter-support.ts';
+export { prepareLocalRateLimits } from './local-rate-limit/shared-buckets.ts';
 export { type PreparedPlugins, type PrepareOptions, prepareWasmPlugins } from './wasm/prepare.ts';
 
 /** All HTTP filters of this package; the router is the proxy's own. */
 export const httpFilterTypes: readonly HttpFilterType[] = [
-  wasmFilterType as HttpFilterType,
-  faultFilterType as HttpFilterType,
-  headerMutationFilterType as HttpFilterType,
-];
+  bufferFilterType,
+  compressorFilterType,
+  corsFilterType,
+  csrfFilterType,
+  faultFilterType,
+  headerMutationFilterType,
+  headerToMetadataFilterType,
+  healthCheckFilterType,
+  localRateLimitFilterType,
+  rbacFilterType,
+  setMetadataFilterType,
+  wasmFilterType,
+] as readonly HttpFilterType[];

@@ -297,8 +297,8 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
   /** The response is out. `close`: the client was told that this was the last one. */
   onResponseDone(close: boolean): void {
     if (this.#phase >= Phase.Closing) return;
-    if (this.#phase !== Phase.Waiting) {
-      // The rest of the request is still coming: read past it, so that the client gets to see the answer.
+    if (this.#phase !== Phase.Waiting || this.#stream.closeConnection) {
+      // More may still be coming: read past it, so that the client gets to see the answer before the connection ends.
       this.#closeDelayed();
     } else if (close) {
       this.#closeGracefully();

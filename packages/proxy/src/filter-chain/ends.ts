@@ -52,6 +52,7 @@ export class DecodeEnds implements PipelineEnds {
   overflow(): void {
     const { manager } = this.#stream;
     manager.lane.inc(manager.stats.downstreamRqTooLarge);
+    this.#stream.closeConnection = true;
     this.#stream.sendLocalReply(413, 'Payload Too Large', 'request_payload_too_large');
   }
 
