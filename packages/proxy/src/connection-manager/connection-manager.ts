@@ -95,6 +95,7 @@ export class ConnectionManager {
     if (this.settings.generateRequestId || headers.hasId(HeaderId.X_REQUEST_ID))
       info.requestId = headers.getId(HeaderId.X_REQUEST_ID) ?? '';
     if (verdict !== 'continue') return this.#answerBadPath(stream, verdict, headers);
+    if (headers.method === 'CONNECT' && stream.getRoute() !== null) return this.#refuseUpgrade(stream);
     return upgrade === '' || this.#refuseUpgrade(stream);
   }
 
