@@ -20,6 +20,14 @@ const TRANSFER_ENCODING = HEADER_NAMES[HeaderId.TRANSFER_ENCODING];
 // An appended line is three neighbours in #added: the text of the line, its name, its value.
 const ADDED_STRIDE = 3;
 
+// Lines that were added lately, validated: a plugin adds the same few constants to every request. Per thread.
+const KNOWN_LINES = 64;
+const MAX_KNOWN_LINE = 256;
+const knownNames: string[] = new Array<string>(KNOWN_LINES).fill('');
+const knownLowerNames: string[] = new Array<string>(KNOWN_LINES).fill('');
+const knownValues: string[] = new Array<string>(KNOWN_LINES).fill('');
+const knownTexts: string[] = new Array<string>(KNOWN_LINES).fill('');
+
 /**
  * Header lines in order. Names are lower-case; values are latin1 strings, one character a byte. Lookups accept any case.
  * A map that a parser filled is valid until the connection parses its next head: copy() what must live longer.
@@ -81,9 +89,21 @@ export class HeaderMap {
 
   /** Appends a line. Validated like set(). */
   add(name: string, value: string): boolean {
+    const slot = (name.length * 31 + value.length) & (KNOWN_LINES - 1);
+    if (knownNames[slot] === name && knownValues[slot] === value) {
+      this.#added.push(knownTexts[slot], knownLowerNames[slot], value);
+      return true;
+    }
     const lower = lowerCaseName(name);
     if (!isSettable(lower, value)) return false;
-    this.#added.push(`${lower}: ${value}\r\n`, lower, value);
+    const text = `${lower}: ${value}\r\n`;
+    if (text.length <= MAX_KNOWN_LINE) {
+      knownNames[slot] = name;
+      knownLowerNames[slot] = lower;
+      knownValues[slot] = value;
+      knownTexts[slot] = text;
+    }
+    this.#added.push(text, lower, value);
     return true;
   }
 
