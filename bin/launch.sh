@@ -22,10 +22,9 @@ launch() {
   # Compiled code is kept between runs: it halves the time until the listeners are up.
   : "${NODE_COMPILE_CACHE:=$cache/compiled}"
   export NODE_COMPILE_CACHE
-  # The first flag makes V8 finish a regular expression in linear time once it backtracks too much; the second keeps
-  # SIGUSR1, which opens log files anew, from opening a debugger until the program listens for it.
-  exec "$node" --enable-experimental-regexp-engine-on-excessive-backtracks --disable-sigusr1 \
-    --disable-warning=ExperimentalWarning "$program" "$@"
+  # The flag makes V8 finish a regular expression in linear time once it backtracks too much.
+  exec "$node" --enable-experimental-regexp-engine-on-excessive-backtracks --disable-warning=ExperimentalWarning \
+    "$program" "$@"
 }
 
 # True when tools/bundle.ts has bundled this very checkout and no source has changed since.
