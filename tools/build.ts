@@ -45,13 +45,10 @@ function compile(): void {
   };
   const settingsPath = join(packageFolder, 'tsconfig.dist.json');
   writeFileSync(settingsPath, JSON.stringify(settings));
-  try {
-    const compiler = join(root, 'node_modules', '.bin', 'tsc');
-    const { status } = spawnSync(compiler, ['-p', settingsPath], { stdio: 'inherit' });
-    if (status !== 0) process.exit(status ?? 1);
-  } finally {
-    rmSync(settingsPath);
-  }
+  const compiler = join(root, 'node_modules', '.bin', 'tsc');
+  const { status } = spawnSync(compiler, ['-p', settingsPath], { stdio: 'inherit' });
+  rmSync(settingsPath);
+  if (status !== 0) process.exit(status ?? 1);
 }
 
 function housePackages(): string[] {
