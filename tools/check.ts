@@ -14,6 +14,9 @@ const TESTS = [
   'benchmarks/**/*.test.ts',
 ];
 
+/** A file of tests that takes longer hangs: better a failure with a name than no end. */
+const FILE_LIMIT_MS = 120_000;
+
 function run(title: string, command: string, args: string[]): boolean {
   process.stdout.write(`\n${title}\n`);
   return spawnSync(command, args, { cwd: root, stdio: 'inherit' }).status === 0;
@@ -24,5 +27,10 @@ const checks = [
   run('Types', tool('tsc'), ['-p', 'tsconfig.json']),
   run('Tidy', process.execPath, [join(import.meta.dirname, 'tidy.ts')]),
 ];
-const tested = run('Tests', process.execPath, ['--test', '--test-concurrency=2', ...TESTS]);
+const tested = run('Tests', process.execPath, [
+  '--test',
+  '--test-concurrency=2',
+  `--test-timeout=${FILE_LIMIT_MS}`,
+  ...TESTS,
+]);
 process.exitCode = tested && checks.every(Boolean) ? 0 : 1;

@@ -23,7 +23,7 @@ async function startExample(
     .replaceAll('/tmp/admin_access.log', '/dev/null');
   const gateway = await GatewayProcess.start({ config, args: ['--concurrency', '1'] });
   t.after(async () => {
-    await gateway.stop();
+    await gateway.kill();
     upstream.close();
     upstream.closeAllConnections();
   });

@@ -75,7 +75,7 @@ test('requests go through all workers, and the admin interface knows of them', a
     args: ['--concurrency', '2'],
   });
   t.after(async () => {
-    await gateway.stop();
+    await gateway.kill();
     await upstream.close();
   });
   const { main } = await gateway.ports();
@@ -95,6 +95,7 @@ test('SIGTERM lets the request in flight finish, takes no new ones, and the exit
   });
   t.after(() => upstream.close());
   const gateway = await GatewayProcess.start({ config: config({ upstreamPort: upstream.port }) });
+  t.after(() => gateway.kill());
   const { main } = await gateway.ports();
   const client = await RawConnection.connect(main!);
   client.send('GET / HTTP/1.1\r\nhost: test\r\n\r\n');
@@ -113,7 +114,7 @@ test('SIGTERM lets the request in flight finish, takes no new ones, and the exit
 
 test('/drain_listeners stops accepting, kept connections go on; inboundonly spares the others', async t => {
   const gateway = await GatewayProcess.start({ config: config({}) });
-  t.after(() => gateway.stop());
+  t.after(() => gateway.kill());
   const main = (await gateway.ports()).main!;
   assert.equal(await (await gateway.admin('/drain_listeners?inboundonly', 'POST')).text(), 'OK\n');
   await gateway.admin('/ready');
@@ -131,15 +132,16 @@ test('/drain_listeners stops accepting, kept connections go on; inboundonly spar
   kept.close();
 });
 
-test('/quitquitquit ends the process with status 0', async () => {
+test('/quitquitquit ends the process with status 0', async t => {
   const gateway = await GatewayProcess.start({ config: config({}) });
+  t.after(() => gateway.kill());
   assert.equal(await (await gateway.admin('/quitquitquit', 'POST')).text(), 'OK\n');
   assert.equal((await gateway.exited).code, 0);
 });
 
 test('SIGHUP changes nothing, log levels change while it runs', async t => {
   const gateway = await GatewayProcess.start({ config: config({}) });
-  t.after(() => gateway.stop());
+  t.after(() => gateway.kill());
   gateway.signal('SIGHUP');
   await gateway.logged('eating SIGHUP');
   assert.match(await (await gateway.admin('/logging?wasm=debug', 'POST')).text(), /^ {2}wasm: debug$/m);
@@ -152,7 +154,7 @@ test('SIGUSR1 opens the log file anew', async t => {
   t.after(() => rmSync(folder, { recursive: true }));
   // With a log file nothing is said on standard error.
   const gateway = GatewayProcess.launch({ config: config({}), args: ['--log-path', path] });
-  t.after(() => gateway.stop());
+  t.after(() => gateway.kill());
   await gateway.fileHas(path, 'starting main dispatch loop');
   renameSync(path, `${path}.1`);
   gateway.signal('SIGUSR1');
@@ -166,7 +168,7 @@ test('a configuration text is merged over the file', async t => {
     config: config({}),
     args: ['--config-yaml', 'node: { id: from-text }', '--service-cluster', 'edge'],
   });
-  t.after(() => gateway.stop());
+  t.after(() => gateway.kill());
   const info = (await (await gateway.admin('/server_info')).json()) as {
     node: { id: string; cluster: string };
   };
@@ -234,6 +236,6 @@ test('the sidecar is the same program, but wants a configuration', async t => {
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /give a configuration/);
   const sidecar = await GatewayProcess.start({ program: 'dragoman-sidecar', config: config({}) });
-  t.after(() => sidecar.stop());
+  t.after(() => sidecar.kill());
   assert.equal((await get((await sidecar.ports()).main!)).status, '200 OK');
 });

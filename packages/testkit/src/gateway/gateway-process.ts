@@ -152,7 +152,12 @@ export class GatewayProcess {
     return this.#exited;
   }
 
-  /** Ends the program, if it still runs, and waits for its exit. */
+  /** Ends the program at once, if it still runs: a leftover one would keep the test's process alive. */
+  kill(): Promise<GatewayExit> {
+    return this.stop('SIGKILL');
+  }
+
+  /** Asks the program to end, if it still runs, and waits for its exit. */
   stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<GatewayExit> {
     this.#child.kill(signal);
     return this.#exited;
