@@ -60,6 +60,8 @@ export const coreSupport: SupportDeclaration = {
       'stream_error_on_invalid_http_messaging',
       'connection_keepalive',
     ],
+    [`${CORE}.UpstreamHttpProtocolOptions`]: '*',
+    [`${CORE}.ProxyProtocolConfig`]: ['version'],
     [`${CORE}.KeepaliveSettings`]: ['interval', 'timeout'],
     [`${CORE}.SchemeHeaderTransformation`]: ['scheme_to_overwrite'],
     [`${MATCHER}.StringMatcher`]: ['exact', 'prefix', 'suffix', 'contains', 'safe_regex', 'ignore_case'],

@@ -49,6 +49,8 @@ export const EXTENSION_POINTS: Readonly<Record<string, string>> = {
   'envoy.type.matcher.v3.StringMatcher.custom': 'envoy.string_matcher',
   'envoy.config.cluster.v3.Cluster.transport_socket': 'envoy.transport_sockets.upstream',
   'envoy.config.cluster.v3.Cluster.TransportSocketMatch.transport_socket': 'envoy.transport_sockets.upstream',
+  'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport.transport_socket':
+    'envoy.transport_sockets.upstream',
   'envoy.config.cluster.v3.Cluster.typed_extension_protocol_options': 'envoy.upstream_options',
   'envoy.config.cluster.v3.Cluster.cluster_type': 'envoy.clusters',
   'envoy.config.cluster.v3.Cluster.filters': 'envoy.filters.upstream_network',

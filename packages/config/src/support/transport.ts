@@ -6,6 +6,8 @@ const LISTENER = 'envoy.config.listener.v3';
 const TLS = 'envoy.extensions.transport_sockets.tls.v3';
 const LISTENER_FILTERS = 'envoy.extensions.filters.listener';
 const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
+const UPSTREAM_PROXY_PROTOCOL =
+  'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport';
 const COMMON = `${TLS}.CommonTlsContext`;
 
 export const transportSupport: SupportDeclaration = {
@@ -13,6 +15,11 @@ export const transportSupport: SupportDeclaration = {
     'envoy.transport_sockets.downstream': {
       [`${TLS}.DownstreamTlsContext`]: ['envoy.transport_sockets.tls', 'tls'],
       [RAW_BUFFER]: ['envoy.transport_sockets.raw_buffer', 'raw_buffer'],
+    },
+    'envoy.transport_sockets.upstream': {
+      [`${TLS}.UpstreamTlsContext`]: ['envoy.transport_sockets.tls', 'tls'],
+      [RAW_BUFFER]: ['envoy.transport_sockets.raw_buffer', 'raw_buffer'],
+      [UPSTREAM_PROXY_PROTOCOL]: ['envoy.transport_sockets.upstream_proxy_protocol'],
     },
     'envoy.filters.listener': {
       [`${LISTENER_FILTERS}.tls_inspector.v3.TlsInspector`]: [
@@ -63,6 +70,14 @@ export const transportSupport: SupportDeclaration = {
       'ocsp_staple_policy=LENIENT_STAPLING',
       'prefer_client_ciphers',
     ],
+    [`${TLS}.UpstreamTlsContext`]: [
+      'common_tls_context',
+      'sni',
+      'auto_host_sni',
+      'auto_sni_san_validation',
+      'max_session_keys',
+    ],
+    [UPSTREAM_PROXY_PROTOCOL]: '*',
     [`${TLS}.TlsSessionTicketKeys`]: '*',
     [COMMON]: [
       'tls_params',

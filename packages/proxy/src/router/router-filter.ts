@@ -245,7 +245,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     info.attemptCount++;
     info.upstreamHost = host;
     this.#pending = this.#pools
-      .poolFor(host, this.#cluster!, this.#route!.highPriority ? 1 : 0)
+      .poolFor(host, this.#cluster!, this.#route!.highPriority ? 1 : 0, this.#stream)
       .newStream(this);
   }
 

@@ -91,6 +91,7 @@ export class WorkerServer {
    */
   async applySnapshot(snapshot: Snapshot): Promise<BoundListener[]> {
     this.#services.runtime.replace(snapshot.runtime);
+    this.#pools.secrets = staticSecrets(snapshot.bootstrap.staticResources?.secrets);
     this.#services.clusters.applySnapshot(snapshot.clusters);
     const replaced = this.#chains;
     this.#chains = [];
@@ -115,7 +116,7 @@ export class WorkerServer {
       attachments: snapshot.attachments,
       accessLogs: { files: this.#files, runtime: this.#services.runtime },
       listenerStatPrefix,
-      secrets: staticSecrets(snapshot.bootstrap.staticResources?.secrets),
+      secrets: this.#pools.secrets,
     });
     this.#chains.push(chains);
     const name = config.name || listenAddressText(addresses[0]);
@@ -176,8 +177,7 @@ export class WorkerServer {
     for (const chains of this.#chains) chains.close();
     this.#services.asyncClient.cancelAll();
     for (const cluster of this.#services.clusters)
-      for (const host of cluster.hosts)
-        for (const pool of (host.pool as ({ closeAll(): void } | null)[] | null) ?? []) pool?.closeAll();
+      for (const host of cluster.hosts) this.#pools.closeAll(host);
     this.#files.close();
   }
 }

@@ -9,6 +9,7 @@ import { ownAddress } from '../connection-manager/client-address.ts';
 import { failureBody, failureStatus } from '../router/failure.ts';
 import type { WorkerServices } from '../server/worker-services.ts';
 import type { ConnectionPools } from './connection-pools.ts';
+import type { ConnectionDemand } from './connector.ts';
 import type { PendingRequest, ResetReason, UpstreamHandler, UpstreamStream } from './upstream-stream.ts';
 
 export interface AsyncRequest {
@@ -54,7 +55,8 @@ export class AsyncClient {
     const { headers } = request;
     headers.set('x-envoy-internal', 'true');
     headers.set('x-forwarded-for', ownAddress());
-    if (request.timeoutMs > 0) headers.set('x-envoy-expected-rq-timeout-ms', String(Math.ceil(request.timeoutMs)));
+    if (request.timeoutMs > 0)
+      headers.set('x-envoy-expected-rq-timeout-ms', String(Math.ceil(request.timeoutMs)));
     if (request.body !== null && request.body.length > 0 && !headers.has('content-length'))
       headers.set('content-length', String(request.body.length));
     const call = new AsyncCall(cluster, request, onDone, this.#worker, done => this.#active.delete(done));
@@ -68,7 +70,8 @@ export class AsyncClient {
   }
 }
 
-class AsyncCall implements UpstreamHandler {
+class AsyncCall implements UpstreamHandler, ConnectionDemand {
+  readonly info = NO_CLIENT;
   readonly #cluster: Cluster;
   readonly #request: AsyncRequest;
   readonly #onDone: (response: AsyncResponse) => void;
@@ -98,13 +101,18 @@ class AsyncCall implements UpstreamHandler {
     this.#timer = new Timer(() => this.#onTimeout());
   }
 
+  get requestHeaders(): RequestHeaders {
+    return this.#request.headers;
+  }
+
   start(pools: ConnectionPools): void {
     if (this.#over) return;
     this.#startMs = this.#worker.timers.clock.nowMs();
-    if (this.#request.timeoutMs > 0) this.#worker.timers.start(this.#timer, this.#request.timeoutMs, this.#startMs);
+    if (this.#request.timeoutMs > 0)
+      this.#worker.timers.start(this.#timer, this.#request.timeoutMs, this.#startMs);
     this.#host = this.#cluster.chooseHost(null);
     if (this.#host === null) this.#fail(503, 'no healthy upstream');
-    else this.#pending = pools.poolFor(this.#host, this.#cluster, 0).newStream(this);
+    else this.#pending = pools.poolFor(this.#host, this.#cluster, 0, this).newStream(this);
   }
 
   cancel(): void {
@@ -202,3 +210,6 @@ class AsyncCall implements UpstreamHandler {
     this.#onOver(this);
   }
 }
+
+/** Requests of our own come from no client connection. */
+const NO_CLIENT: ConnectionDemand['info'] = { protocol: '', connection: null };

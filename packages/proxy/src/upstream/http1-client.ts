@@ -1,7 +1,7 @@
 // One HTTP/1.1 connection to an upstream host: writes one request at a time, hears the response from the reader,
 // and decides whether the connection can carry another request. Worker threads only.
 
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { Timer } from '@dragoman/base';
 import {
   CHUNKED_END,
@@ -48,9 +48,11 @@ export class Http1Client implements UpstreamStream, ResponseSink {
     this.#idleTimer = new Timer(() => this.#onIdleTimeout());
     this.#connectStartMs = worker.timers.clock.nowMs();
     worker.timers.start(this.#connectTimer, cluster.connectTimeoutMs, this.#connectStartMs);
-    const place = host.pipePath === '' ? { host: host.address, port: host.port } : { path: host.pipePath };
-    this.#socket = connect({ ...place, noDelay: true, onread: this.#reader.onread });
-    this.#socket.on('connect', () => this.#onConnect());
+    const { onread } = this.#reader;
+    const { socket, readyEvent, reading } = pool.connector.connect(host, pool.kind, onread);
+    this.#socket = socket;
+    if (!reading) socket.on('data', (bytes: Buffer) => void onread.callback(bytes.length, bytes));
+    this.#socket.on(readyEvent, () => this.#onReady());
     this.#socket.on('drain', () => this.#handler?.onUpstreamWritable());
     this.#socket.on('error', error => this.#onError(error as NodeJS.ErrnoException));
     this.#socket.on('end', () => this.#onEnd());
@@ -74,7 +76,8 @@ export class Http1Client implements UpstreamStream, ResponseSink {
 
   startIdleTimer(): void {
     const { idleTimeoutMs } = this.#pool.cluster.protocolOptions;
-    if (idleTimeoutMs !== Number.POSITIVE_INFINITY) this.#pool.worker.timers.start(this.#idleTimer, idleTimeoutMs);
+    if (idleTimeoutMs !== Number.POSITIVE_INFINITY)
+      this.#pool.worker.timers.start(this.#idleTimer, idleTimeoutMs);
   }
 
   close(): void {
@@ -111,7 +114,8 @@ export class Http1Client implements UpstreamStream, ResponseSink {
   sendData(bytes: Buffer, endStream: boolean): void {
     if (endStream) this.#requestSent = true;
     const socket = this.#socket;
-    if (bytes.length > 0) this.#pool.cluster.lane.add(this.#pool.cluster.stats.upstreamCxTxBytesTotal, bytes.length);
+    if (bytes.length > 0)
+      this.#pool.cluster.lane.add(this.#pool.cluster.stats.upstreamCxTxBytesTotal, bytes.length);
     if (!this.#chunked) {
       this.flush();
       if (bytes.length > 0) writeBorrowed(socket, bytes, this.#pool.worker.readBuffers);
@@ -245,12 +249,21 @@ export class Http1Client implements UpstreamStream, ResponseSink {
 
   // --- the socket ---
 
+  #onReady(): void {
+    const failure = this.#pool.connector.verify(this.host, this.#pool.kind, this.#socket);
+    if (failure === '') this.#onConnect();
+    else this.#failConnect(ResetReason.RemoteConnectionFailure, failure);
+  }
+
   #onConnect(): void {
     const { worker, cluster } = this.#pool;
     this.#connectTimer.stop();
     this.#connected = true;
     this.localAddress = `${this.#socket.localAddress}:${this.#socket.localPort}`;
-    cluster.lane.record(cluster.stats.upstreamCxConnectMs, worker.timers.clock.nowMs() - this.#connectStartMs);
+    cluster.lane.record(
+      cluster.stats.upstreamCxConnectMs,
+      worker.timers.clock.nowMs() - this.#connectStartMs,
+    );
     this.#pool.onConnected(this);
   }
 
@@ -265,8 +278,10 @@ export class Http1Client implements UpstreamStream, ResponseSink {
   }
 
   #onError(error: NodeJS.ErrnoException): void {
-    if (!this.#connected) this.#failConnect(ResetReason.RemoteConnectionFailure, connectFailureText(error));
-    else this.#onRemoteClose();
+    if (!this.#connected) {
+      const { connector } = this.#pool;
+      this.#failConnect(ResetReason.RemoteConnectionFailure, connector.failureText(this.host, error));
+    } else this.#onRemoteClose();
   }
 
   #onEnd(): void {
@@ -274,7 +289,8 @@ export class Http1Client implements UpstreamStream, ResponseSink {
   }
 
   #onClose(): void {
-    if (!this.#connected) this.#failConnect(ResetReason.RemoteConnectionFailure, 'delayed connect error: Unknown error');
+    if (!this.#connected)
+      this.#failConnect(ResetReason.RemoteConnectionFailure, 'delayed connect error: Unknown error');
     else this.#onRemoteClose();
   }
 
@@ -329,20 +345,4 @@ export class Http1Client implements UpstreamStream, ResponseSink {
   #charge(slot: number): void {
     this.#pool.cluster.lane.inc(slot);
   }
-}
-
-const ERROR_TEXTS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'Connection refused',
-  EHOSTUNREACH: 'No route to host',
-  ENETUNREACH: 'Network is unreachable',
-  ECONNRESET: 'Connection reset by peer',
-  ETIMEDOUT: 'Connection timed out',
-  EACCES: 'Permission denied',
-  ENOENT: 'No such file or directory',
-  EADDRNOTAVAIL: 'Cannot assign requested address',
-};
-
-/** Envoy's words for a connect that failed: strerror behind its own prefix. */
-function connectFailureText(error: NodeJS.ErrnoException): string {
-  return `delayed connect error: ${ERROR_TEXTS[error.code ?? ''] ?? error.code ?? 'Unknown error'}`;
 }

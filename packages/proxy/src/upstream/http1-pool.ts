@@ -1,13 +1,19 @@
 // The HTTP/1 connections of one worker to one host: idle ones to be taken, a queue of requests that wait for a
 // connection, and the limits on both (circuit breakers).
 
-import type { CircuitBreakers } from '../cluster/circuit-breakers.ts';
-import { Resource } from '../cluster/circuit-breakers.ts';
+import { type CircuitBreakers, Resource } from '../cluster/circuit-breakers.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Host } from '../cluster/host.ts';
 import type { WorkerServices } from '../server/worker-services.ts';
+import type { ConnectionKind, Connector } from './connector.ts';
 import { Http1Client } from './http1-client.ts';
-import { type ConnectionPool, type PendingRequest, ResetReason, type UpstreamHandler } from './upstream-stream.ts';
+import type { PoolParts } from './http2-pool.ts';
+import {
+  type ConnectionPool,
+  type PendingRequest,
+  ResetReason,
+  type UpstreamHandler,
+} from './upstream-stream.ts';
 
 class Waiting implements PendingRequest {
   readonly handler: UpstreamHandler;
@@ -28,19 +34,27 @@ export class Http1Pool implements ConnectionPool {
   readonly cluster: Cluster;
   readonly worker: WorkerServices;
   readonly breakers: CircuitBreakers;
+  readonly connector: Connector;
+  readonly kind: ConnectionKind;
   readonly #idle: Http1Client[] = [];
   readonly #all = new Set<Http1Client>();
   #waiting: Waiting[] = [];
   #connecting = 0;
   #draining = false;
 
-  constructor(host: Host, cluster: Cluster, worker: WorkerServices, breakers: CircuitBreakers) {
-    this.host = host;
-    this.cluster = cluster;
-    this.worker = worker;
-    this.breakers = breakers;
+  constructor(parts: PoolParts) {
+    this.host = parts.host;
+    this.cluster = parts.cluster;
+    this.worker = parts.worker;
+    this.breakers = parts.breakers;
+    this.connector = parts.connector;
+    this.kind = parts.kind;
     // Reading it makes the names of the cluster's HTTP/1 codec statistics appear, as the first pool does in Envoy.
-    void cluster.http1Stats;
+    void parts.cluster.http1Stats;
+  }
+
+  get unused(): boolean {
+    return this.#all.size === 0 && this.#waiting.length === 0;
   }
 
   newStream(handler: UpstreamHandler): PendingRequest | null {

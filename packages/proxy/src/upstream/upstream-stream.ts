@@ -70,6 +70,8 @@ export interface ConnectionPool {
    * before this returns.
    */
   newStream(handler: UpstreamHandler): PendingRequest | null;
+  /** There is neither a connection nor a request that waits for one. */
+  readonly unused: boolean;
   /** Idle connections close now, busy ones after their request. */
   drain(): void;
   closeAll(): void;
