@@ -2,13 +2,15 @@
 export { BodyBuffer } from './body-buffer.ts';
 export {
   CHUNKED_END,
-  ChunkedDecoder,
-  type ChunkedSink,
+  CHUNKED_LINE,
+  chunkedEnd,
   chunkHeader,
+  contentLengthLine,
   requestHasNoBody,
-} from './h1/chunked-decoder.ts';
-
+} from './h1/body-framing.ts';
+export { ChunkedDecoder, type ChunkedDecoderOptions, type ChunkedSink } from './h1/chunked-decoder.ts';
 export { BODY_REFUSAL, HeadError, type RequestRefusal, requestRefusal } from './h1/codec-error.ts';
+export { HeadAccumulator } from './h1/head-accumulator.ts';
 export { RequestHead } from './h1/request-head.ts';
 export { parseRequest } from './h1/request-parser.ts';
 export { BodyEnd, parseResponse, ResponseHead } from './h1/response-parser.ts';

@@ -19,6 +19,9 @@ export const MAX_CONTENT_LENGTH_DIGITS = 16;
 export const MAX_CHUNK_SIZE_DIGITS = 16;
 /** Bytes of chunk extensions in one body. */
 export const MAX_CHUNK_EXTENSION_BYTES = 1024;
+/** A trailer section over these limits is malformed. */
+export const MAX_TRAILERS_BYTES = 16 * 1024;
+export const MAX_TRAILERS_COUNT = 100;
 
 /** `headers_with_underscores_action`, in Envoy's words. */
 export type UnderscoresAction = 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';

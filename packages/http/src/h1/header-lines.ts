@@ -1,7 +1,16 @@
 // The hot loop of the codec: header lines out of a buffer into an offset table, once, strictly, on bytes.
 // Names are lower-cased in the buffer itself, which must be the caller's own memory.
 
-import { LINE_END, LINE_ID, NAME_END, NAME_START, STRIDE, VALUE_END, VALUE_START } from '../head-table.ts';
+import {
+  LINE_END,
+  LINE_ID,
+  NAME_END,
+  NAME_START,
+  REMOVED,
+  STRIDE,
+  VALUE_END,
+  VALUE_START,
+} from '../head-table.ts';
 import { headerIdAt, LAST_CODEC_ID } from '../header-names.ts';
 import type { UnderscoresAction } from '../limits.ts';
 import { FIELD_VALUE, TOKEN_LOWER } from '../tables.ts';
@@ -63,11 +72,6 @@ export function parseHeaderLines(
     i += 2;
     while (valueEnd > valueStart && ((byte = buffer[valueEnd - 1]) === SP || byte === HT)) valueEnd--;
     if (++count > maxCount) return HeadError.TOO_MANY_HEADERS;
-    if (underscores !== 'ALLOW' && hasUnderscore(buffer, nameStart, nameEnd)) {
-      if (underscores === 'REJECT_REQUEST') return HeadError.UNDERSCORE;
-      head.droppedUnderscores++;
-      continue;
-    }
     if (line === lines.length) lines = table.grow();
     const id = headerIdAt(buffer, nameStart, nameEnd);
     const canonical = valueStart === nameEnd + 2 && valueEnd + 2 === i && buffer[nameEnd + 1] === SP;
@@ -78,7 +82,12 @@ export function parseHeaderLines(
     lines[line + VALUE_END] = valueEnd - start;
     lines[line + LINE_END] = canonical ? i - start : 0;
     seen[id >> 5] |= 1 << (id & 31);
-    if (id !== 0 && id <= LAST_CODEC_ID) {
+    if (underscores !== 'ALLOW' && hasUnderscore(buffer, nameStart, nameEnd)) {
+      if (underscores === 'REJECT_REQUEST') return HeadError.UNDERSCORE;
+      // The row stays: it is what parts the runs of text that are written back.
+      lines[line + VALUE_END] = REMOVED;
+      head.droppedUnderscores++;
+    } else if (id !== 0 && id <= LAST_CODEC_ID) {
       const error = head.takeCodecLine(id, line, buffer, valueStart, valueEnd);
       if (error !== 0) return error;
     }

@@ -40,6 +40,7 @@ export function parseRequest(
 ): number {
   const start = skipEmptyLines(buffer, offset, end);
   if (start < 0) return start;
+  if (start === end || buffer[start] === CR) return 0;
   head.begin();
   let position = parseRequestLine(head.requestLine, buffer, start, end, options.allowCustomMethods);
   if (position > 0) {
@@ -62,7 +63,7 @@ export function parseRequest(
   return error < 0 ? error : position - offset;
 }
 
-/** Position of the first byte that is not part of an empty line; equal to `end` when there is none. */
+/** Position of the first byte that is not part of an empty line; a CR there still waits for its LF. */
 function skipEmptyLines(buffer: Buffer, offset: number, end: number): number {
   let i = offset;
   while (i < end && buffer[i] === CR) {
