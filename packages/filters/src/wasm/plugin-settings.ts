@@ -41,6 +41,8 @@ export interface PluginSettings {
   /** Key of the compiled code among a configuration's attachments. */
   readonly codeKey: string;
   readonly failurePolicy: FailurePolicy;
+  /** FAIL_RELOAD was said: what stands in after a failure is replaced after the back-off, as Envoy's reload would be. */
+  readonly renewAfterBackoff: boolean;
   /** First and longest wait between tries to start a plugin that does not start. */
   readonly reloadBackoffMs: number;
   readonly reloadMaxBackoffMs: number;
@@ -66,6 +68,7 @@ export function readPluginConfig(config: WasmPluginConfig): PluginSettings {
     },
     codeKey: codeKey(vmConfig),
     failurePolicy: failurePolicyOf(config),
+    renewAfterBackoff: config.failurePolicy === 'FAIL_RELOAD',
     reloadBackoffMs: base,
     reloadMaxBackoffMs: Math.max(base, backoff?.maxInterval ?? 10 * base),
     allowOnHeadersStopIteration: config.allowOnHeadersStopIteration ?? false,

@@ -8,6 +8,18 @@ import type { CompiledCode } from './attachments.ts';
 import { type PluginSettings, pluginKey, vmKey } from './plugin-settings.ts';
 import { type RootProperties, type WorkerParts, WorkerVmHost, WorkerWasmState } from './worker-host.ts';
 
+/** Statistics of remote code; there from the first plugin on, as in Envoy. */
+const REMOTE_LOAD_COUNTERS = [
+  'cache_hits',
+  'cache_misses',
+  'cache_negative_hits',
+  'fetch_failures',
+  'fetch_successes',
+];
+
+/** How soon a renewal that found streams in flight is tried again. */
+const RENEW_RETRY_MS = 250;
+
 /** All VMs of one worker, by VM key. */
 export class PluginVms {
   readonly parts: WorkerParts;
@@ -72,6 +84,8 @@ class VmSlot {
       active: lane.gauge(`wasm.${settings.runtime}.active`),
       vmCount: lane.gauge('wasm.wasm_vm_count'),
     };
+    for (const name of REMOTE_LOAD_COUNTERS) lane.counter(`wasm.remote_load_${name}`);
+    lane.gauge('wasm.remote_load_cache_entries');
   }
 
   start(settings: PluginSettings): PluginHandle {
@@ -113,7 +127,29 @@ class VmSlot {
     // Not in here: the guest's callback is still being unwound. The next request then finds everything ready.
     setImmediate(() => {
       for (const plugin of this.#plugins.values()) plugin.acquire();
+      if (this.#settings.renewAfterBackoff && this.#vm !== null)
+        this.#renewLater(this.#vm, this.#settings.reloadBackoffMs);
     });
+  }
+
+  /**
+   * With FAIL_RELOAD what stands in after a failure serves through the back-off only; then the reload proper takes place,
+   * once no stream is on it, and the plugin's state begins anew as it does in Envoy.
+   */
+  #renewLater(standIn: Vm, delayMs: number): void {
+    const timer = setTimeout(() => {
+      if (this.#vm !== standIn || standIn.failure !== null) return;
+      if (standIn.contextCount > this.#plugins.size) {
+        this.#renewLater(standIn, RENEW_RETRY_MS);
+        return;
+      }
+      const { lane } = this.vms.parts;
+      standIn.discard();
+      lane.gaugeDec(this.#stats.active);
+      lane.gaugeDec(this.#stats.vmCount);
+      for (const plugin of this.#plugins.values()) plugin.acquire();
+    }, delayMs);
+    timer.unref();
   }
 
   #release(key: string): void {
@@ -158,7 +194,7 @@ export class PluginHandle {
     this.#logger = logger;
     this.#lane = lane;
     this.#backoffMs = settings.reloadBackoffMs;
-    const prefix = `wasm.${settings.name}.vm_reload`;
+    const prefix = settings.name === '' ? 'wasm.vm_reload' : `wasm.${settings.name}.vm_reload`;
     this.#stats = {
       reload: lane.counter(prefix),
       backoff: lane.counter(`${prefix}_backoff`),
