@@ -149,6 +149,7 @@ function parseStatusLine(head: ResponseHead, buffer: Buffer, start: number, end:
   if ((minor !== DIGIT_1 && minor !== DIGIT_0) || buffer[start + 8] !== SP) return HeadError.MALFORMED;
   head.http10 = minor === DIGIT_0;
   let i = start + 9;
+  if (buffer[i] === DIGIT_0) return HeadError.MALFORMED;
   let status = 0;
   for (const last = i + MAX_STATUS_DIGITS; i < end && i < last; i++) {
     const digit = buffer[i] - DIGIT_0;

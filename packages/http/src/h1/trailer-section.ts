@@ -11,7 +11,7 @@ const LF = 0x0a;
 const CR = 0x0d;
 const INITIAL_BYTES = 256;
 
-/** Known names that are dropped from trailers, besides the codec's own and x-envoy-*. */
+/** Known names that are dropped from trailers, besides the codec's own and everything in x-envoy-*. */
 const DROPPED_IDS: readonly number[] = [
   HeaderId.TRAILER,
   HeaderId.X_FORWARDED_FOR,
@@ -113,7 +113,7 @@ export class TrailerSection {
     const trailers = head.trailers;
     trailers.adopt(bytes.latin1Slice(0, this.#length), head.table);
     for (const id of DROPPED_IDS) trailers.removeId(id);
-    if (trailers.hasEnvoyHeaders) removeEnvoyTrailers(trailers);
+    removeEnvoyTrailers(trailers);
     if (trailers.lineCount > 0) this.#trailers = trailers.copy();
     head.release();
     return end;
