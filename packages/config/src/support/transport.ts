@@ -8,10 +8,16 @@ const LISTENER_FILTERS = 'envoy.extensions.filters.listener';
 const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
 const UPSTREAM_PROXY_PROTOCOL =
   'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport';
+const TCP_PROXY = 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy';
+const SNI_CLUSTER = 'envoy.extensions.filters.network.sni_cluster.v3.SniCluster';
 const COMMON = `${TLS}.CommonTlsContext`;
 
 export const transportSupport: SupportDeclaration = {
   extensions: {
+    'envoy.filters.network': {
+      [TCP_PROXY]: ['envoy.filters.network.tcp_proxy', 'envoy.tcp_proxy'],
+      [SNI_CLUSTER]: ['envoy.filters.network.sni_cluster'],
+    },
     'envoy.transport_sockets.downstream': {
       [`${TLS}.DownstreamTlsContext`]: ['envoy.transport_sockets.tls', 'tls'],
       [RAW_BUFFER]: ['envoy.transport_sockets.raw_buffer', 'raw_buffer'],
@@ -57,6 +63,27 @@ export const transportSupport: SupportDeclaration = {
       'transport_protocol',
       'application_protocols',
     ],
+    [TCP_PROXY]: [
+      'stat_prefix',
+      'cluster',
+      'weighted_clusters',
+      'metadata_match',
+      'idle_timeout',
+      'access_log',
+      'max_connect_attempts',
+      'hash_policy',
+      'max_downstream_connection_duration',
+      'access_log_flush_interval',
+      'flush_access_log_on_connected',
+      'access_log_options',
+      'upstream_connect_mode=IMMEDIATE',
+    ],
+    [`${TCP_PROXY}.WeightedCluster`]: '*',
+    [`${TCP_PROXY}.WeightedCluster.ClusterWeight`]: '*',
+    [`${TCP_PROXY}.TcpAccessLogOptions`]: ['access_log_flush_interval', 'flush_access_log_on_connected'],
+    [SNI_CLUSTER]: '*',
+    'envoy.type.v3.HashPolicy': ['source_ip'],
+    'envoy.type.v3.HashPolicy.SourceIp': '*',
     'envoy.config.bootstrap.v3.Bootstrap.StaticResources': ['secrets'],
     [`${TLS}.Secret`]: ['name', 'tls_certificate', 'validation_context', 'session_ticket_keys'],
     [`${TLS}.SdsSecretConfig`]: ['name'],

@@ -8,11 +8,13 @@ import type {
   HttpConnectionManager,
   Listener,
   ProxyProtocol,
+  TcpProxy,
   TransportSocket,
 } from '@dragoman/config';
 import { compileAccessLogs } from '../access-log/access-log.ts';
 import type { ConnectionHandler } from '../downstream/connection-owner.ts';
 import { compileListenerFilters, PROXY_PROTOCOL } from '../listener-filter/listener-filters.ts';
+import { SNI_CLUSTER, TCP_PROXY, TcpProxyHandler } from '../tcp-proxy/tcp-proxy-handler.ts';
 import { DownstreamTls } from '../tls/downstream-tls.ts';
 import { SslStats } from '../tls/ssl-stats.ts';
 import type { StaticSecrets } from '../tls/tls-secrets.ts';
@@ -128,6 +130,12 @@ function compileHandler(chain: FilterChain, config: Listener, context: ListenerC
         compileConnectionManager(manager, config, context),
         manager.http2ProtocolOptions,
       );
+    }
+    case TCP_PROXY: {
+      const proxy = filter.typedConfig!.value as TcpProxy;
+      const sniCluster = chain.filters.some(({ typedConfig }) => typedConfig?.typeName === SNI_CLUSTER);
+      const accessLogs = compileAccessLogs(proxy.accessLog, context.accessLogs);
+      return new TcpProxyHandler(proxy, context.worker, context.pools, accessLogs, sniCluster);
     }
     default:
       throw new DragomanError(

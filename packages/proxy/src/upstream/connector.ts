@@ -40,6 +40,8 @@ export interface ConnectionKind {
   readonly http2: boolean;
   /** Both protocols are offered by ALPN, and the host decides. */
   readonly negotiates: boolean;
+  /** Not for HTTP: bytes are passed on as they are. Either side may finish before the other. */
+  readonly raw: boolean;
   /** Server name for TLS in place of the configured one; ''. */
   readonly serverName: string;
   /** A name the host's certificate has to have; null for none. */
@@ -123,7 +125,7 @@ export class Connector {
       protocol !== UpstreamProtocol.DOWNSTREAM
         ? ''
         : [http2, serverName, verifiedName, proxied === null ? '' : Object.values(proxied)].join(' ');
-    return { key, http2, negotiates, serverName, verifiedName, proxied };
+    return { key, http2, negotiates, raw: false, serverName, verifiedName, proxied };
   }
 
   #hostOf(headers: RequestHeaders): string {
@@ -135,7 +137,7 @@ export class Connector {
   connect(host: Host, kind: ConnectionKind, onread: BufferedRead['onread'] | null): ConnectingSocket {
     const transport = this.#transportFor(host);
     const place = host.pipePath === '' ? { host: host.address, port: host.port } : { path: host.pipePath };
-    const reads = onread === null ? {} : { onread };
+    const reads = { allowHalfOpen: kind.raw, ...(onread === null ? {} : { onread }) };
     if (transport.tls === null) {
       const socket = connect({ ...place, noDelay: true, ...reads });
       if (transport.proxyVersion !== 0) socket.write(writeProxyHeader(transport.proxyVersion, kind.proxied));
@@ -145,7 +147,7 @@ export class Connector {
       const socket = this.#connectTls(transport.tls, host, kind, { ...place, ...reads });
       return { socket, readyEvent: 'secureConnect', reading: onread !== null };
     }
-    const plain = connect({ ...place, noDelay: true });
+    const plain = connect({ ...place, noDelay: true, allowHalfOpen: kind.raw });
     plain.write(writeProxyHeader(transport.proxyVersion, kind.proxied));
     const socket = this.#connectTls(transport.tls, host, kind, { socket: plain });
     return { socket, readyEvent: 'secureConnect', reading: false };
@@ -155,13 +157,14 @@ export class Connector {
     const servername = this.#serverName(tls, host, kind);
     const sessionKey = `${servername} ${host.addressText}`;
     const session = tls.session(sessionKey);
+    const alpnProtocols = alpnFor(tls, kind);
     const socket = process.getBuiltinModule('node:tls').connect({
       ...place,
       secureContext: tls.secureContext,
       // Names are checked as the context says, after the handshake.
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
-      ALPNProtocols: alpnFor(tls, kind),
+      ...(alpnProtocols.length === 0 ? {} : { ALPNProtocols: alpnProtocols }),
       ...(servername === '' ? {} : { servername }),
       ...(session === undefined ? {} : { session }),
     });
@@ -210,9 +213,9 @@ export class Connector {
 }
 
 /** Envoy offers what the cluster speaks, unless the context says something else. */
-function alpnFor(tls: UpstreamTls, { http2, negotiates }: ConnectionKind): string[] {
+function alpnFor(tls: UpstreamTls, { http2, negotiates, raw }: ConnectionKind): string[] {
   if (negotiates) return ['h2', 'http/1.1'];
-  if (tls.alpnProtocols.length > 0) return [...tls.alpnProtocols];
+  if (tls.alpnProtocols.length > 0 || raw) return [...tls.alpnProtocols];
   return [http2 ? 'h2' : 'http/1.1'];
 }
 
