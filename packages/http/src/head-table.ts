@@ -38,7 +38,8 @@ export class HeadTable {
 
   clear(): void {
     this.count = 0;
-    this.seen.fill(0);
+    const seen = this.seen;
+    for (let word = 0; word < seen.length; word++) seen[word] = 0;
   }
 
   /** Doubles the room; the caller reloads `lines`. */

@@ -95,8 +95,7 @@ export class ConnectionManager {
     if (this.settings.generateRequestId || headers.hasId(HeaderId.X_REQUEST_ID))
       info.requestId = headers.getId(HeaderId.X_REQUEST_ID) ?? '';
     if (verdict !== 'continue') return this.#answerBadPath(stream, verdict, headers);
-    if (headers.method === 'CONNECT' && stream.getRoute() !== null) return this.#refuseUpgrade(stream);
-    return upgrade === '' || this.#refuseUpgrade(stream);
+    return upgrade === '' || this.#acceptUpgrade(stream, headers, upgrade);
   }
 
   /** Counts a request, and keeps what the log says of its line; all there is to do for one that is refused. */
@@ -110,6 +109,26 @@ export class ConnectionManager {
     info.originalMethod = headers.method;
     info.originalPath = headers.path;
     info.originalAuthority = headers.authority;
+  }
+
+  /** An upgrade has to be enabled on the route, or here and not disabled on the route. */
+  #acceptUpgrade(stream: Stream, headers: RequestHeaders, upgrade: string): boolean {
+    const type = upgrade.toLowerCase();
+    if (type !== 'connect') {
+      headers.addLine('connection: Upgrade\r\n', 'connection', 'Upgrade');
+      headers.addLine(`upgrade: ${upgrade}\r\n`, 'upgrade', upgrade);
+    }
+    const route = stream.getRoute();
+    // A CONNECT nobody has a route for is a request like any other without one.
+    if (type === 'connect' && route === null) return true;
+    const onRoute = route?.upgradeConfigs.get(type);
+    const enabled =
+      onRoute === undefined ? (this.settings.upgradeTypes.get(type) ?? false) : (onRoute.enabled ?? true);
+    if (!enabled) return this.#refuseUpgrade(stream);
+    stream.upgrade = type;
+    this.lane.inc(this.stats.downstreamCxUpgradesTotal);
+    this.lane.gaugeInc(this.stats.downstreamCxUpgradesActive);
+    return true;
   }
 
   #refuseUpgrade(stream: Stream): boolean {
@@ -193,6 +212,7 @@ export class ConnectionManager {
     const { lane, stats } = this;
     const { info } = stream;
     lane.gaugeDec(stats.downstreamRqActive);
+    if (stream.upgrade !== '') lane.gaugeDec(stats.downstreamCxUpgradesActive);
     lane.record(stats.downstreamRqTime, info.endMs - info.startMs);
     for (let i = 0; i < this.#accessLogs.length; i++) this.#accessLogs[i].log(stream);
   }

@@ -1,4 +1,4 @@
-// The date header, formatted once a second per worker (RFC 9110, 6.6.1).
+// The date header, formatted once a second per worker (RFC 9110, 6.6.1), and wall time at the price of an addition.
 
 import type { Clock } from '@dragoman/base';
 
@@ -7,6 +7,8 @@ export class DateLine {
   #value = '';
   #line = '';
   #untilMs = Number.NEGATIVE_INFINITY;
+  /** Wall time minus monotonic time; the system's clock may be set, so it is looked at once a second. */
+  #wallOffsetMs = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -23,8 +25,15 @@ export class DateLine {
     return this.#value;
   }
 
+  /** Wall-clock milliseconds at the monotonic time `nowMs`, without asking the system. */
+  wallMsAt(nowMs: number): number {
+    if (nowMs >= this.#untilMs) this.#refresh(nowMs);
+    return nowMs + this.#wallOffsetMs;
+  }
+
   #refresh(nowMs: number): void {
     const wallMs = this.#clock.wallMs();
+    this.#wallOffsetMs = wallMs - nowMs;
     this.#value = new Date(wallMs).toUTCString();
     this.#line = `date: ${this.#value}\r\n`;
     this.#untilMs = nowMs + (1000 - (wallMs % 1000));

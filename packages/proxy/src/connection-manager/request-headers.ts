@@ -1,12 +1,12 @@
 // What the connection manager does to a request's headers before any filter sees them: sanitising, the client's address,
 // x-request-id, x-forwarded-proto, path and host normalisation (Envoy: ConnectionManagerUtility::mutateRequestHeaders).
 
-import { randomUUID } from 'node:crypto';
 import { HeaderId, type RequestHeaders } from '@dragoman/http';
 import type { DownstreamConnectionInfo } from '../filter-chain/stream-info.ts';
 import type { WorkerServices } from '../server/worker-services.ts';
 import type { ClientAddress } from './client-address.ts';
 import { normalizePath, type PathVerdict } from './path-normalization.ts';
+import type { RequestIds } from './request-ids.ts';
 import type { ManagerSettings } from './settings.ts';
 
 /** Headers a client outside must not be able to set; they steer the router or claim to come from a proxy. */
@@ -60,7 +60,7 @@ export function applyRequestRules(
   if (client.internal) headers.set('x-envoy-internal', 'true');
   else if (client.edge) headers.set('x-envoy-external-address', client.address);
   if (settings.addUserAgent) addUserAgent(headers, worker);
-  setRequestId(headers, settings, client);
+  setRequestId(headers, settings, client, worker.requestIds);
   if (settings.via !== '') appendVia(headers, settings.via);
   normalizeHost(headers, settings, connection.localPort);
   return normalizePath(headers, settings);
@@ -73,13 +73,18 @@ function forwardedScheme(headers: RequestHeaders, actual: string): string {
   return forwarded === 'http' || forwarded === 'https' ? forwarded : actual;
 }
 
-function setRequestId(headers: RequestHeaders, settings: ManagerSettings, client: ClientAddress): void {
+function setRequestId(
+  headers: RequestHeaders,
+  settings: ManagerSettings,
+  client: ClientAddress,
+  ids: RequestIds,
+): void {
   if (!settings.generateRequestId) return;
   if (!headers.hasId(HeaderId.X_REQUEST_ID)) {
-    const id = randomUUID();
+    const id = ids.next();
     headers.addLine(`x-request-id: ${id}\r\n`, 'x-request-id', id);
   } else if (client.edge && !settings.preserveExternalRequestId) {
-    headers.set('x-request-id', randomUUID());
+    headers.set('x-request-id', ids.next());
   }
 }
 

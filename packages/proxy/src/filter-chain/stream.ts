@@ -41,6 +41,8 @@ export class Stream implements StreamTimeouts {
   responseStarted = false;
   /** The response was made here. */
   localReply = false;
+  /** Lower-case type of an upgrade that was allowed ("websocket", "connect"); ''. */
+  upgrade = '';
   /** The connection must not carry another request after this one (HTTP/1). */
   closeConnection = false;
   #active = false;
@@ -148,6 +150,7 @@ export class Stream implements StreamTimeouts {
     const { manager, worker } = this;
     this.generation++;
     this.closeConnection = false;
+    this.upgrade = '';
     this.#active = true;
     this.#encoder = encoder;
     this.#connection = connection;
@@ -165,7 +168,7 @@ export class Stream implements StreamTimeouts {
     this.attemptCountHeader = false;
     this.#downstreamFull = false;
     this.#pauses = 0;
-    this.info.reset(worker.timers.clock.wallMs(), nowMs);
+    this.info.reset(worker.dateLine.wallMsAt(nowMs), nowMs);
     this.info.connection = connection;
     this.info.downstreamRemoteAddress = connection.remoteAddress;
     this.info.downstreamRemotePort = connection.remotePort;
@@ -232,7 +235,7 @@ export class Stream implements StreamTimeouts {
 
   encodeData(bytes: Buffer, endStream: boolean): void {
     if (endStream) this.responseEnded = true;
-    this.#touch();
+    else this.#touch();
     this.encode.data(bytes, endStream);
   }
 
@@ -240,6 +243,13 @@ export class Stream implements StreamTimeouts {
     this.responseEnded = true;
     this.responseTrailers = trailers;
     this.encode.trailers();
+  }
+
+  /** After this response the connection (or HTTP/2 stream) carries bytes that are no HTTP. */
+  opensTunnel(headers: ResponseHeaders): boolean {
+    if (this.upgrade === '') return false;
+    const { status } = headers;
+    return this.upgrade === 'connect' ? status >= 200 && status < 300 : status === 101;
   }
 
   /** Writes to the client what was gathered for one write. */

@@ -8,6 +8,7 @@ import { LogFiles } from '../access-log/log-file.ts';
 import { ClusterManager } from '../cluster/cluster-manager.ts';
 import type { ClusterReport, ClusterUpdate } from '../cluster/cluster-update.ts';
 import { DateLine } from '../connection-manager/date-line.ts';
+import { RequestIds } from '../connection-manager/request-ids.ts';
 import type { HttpFilterType } from '../filter-chain/filter.ts';
 import { ActiveListener } from '../listener/listener.ts';
 import { listenAddress, listenAddressText } from '../listener/listener-address.ts';
@@ -73,6 +74,7 @@ export class WorkerServer {
       runtime: new RuntimeValues(),
       readBuffers: new ReadBuffers(),
       dateLine: new DateLine(clock),
+      requestIds: new RequestIds(),
       draining: false,
     } as unknown as { -readonly [Key in keyof WorkerServices]: WorkerServices[Key] };
     this.#pools = new ConnectionPools(services);

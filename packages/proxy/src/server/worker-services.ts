@@ -5,6 +5,7 @@ import type { Logger, Timers } from '@dragoman/base';
 import type { StatLane } from '@dragoman/shm';
 import type { ClusterManager } from '../cluster/cluster-manager.ts';
 import type { DateLine } from '../connection-manager/date-line.ts';
+import type { RequestIds } from '../connection-manager/request-ids.ts';
 import type { RuntimeValues } from '../runtime/runtime-values.ts';
 import type { ReadBuffers } from '../socket/read-buffers.ts';
 import type { AsyncClient } from '../upstream/async-client.ts';
@@ -22,6 +23,7 @@ export interface WorkerServices {
   readonly runtime: RuntimeValues;
   readonly readBuffers: ReadBuffers;
   readonly dateLine: DateLine;
+  readonly requestIds: RequestIds;
   /** True from the start of a drain on: responses ask clients to close their connections. */
   draining: boolean;
 }
