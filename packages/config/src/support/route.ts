@@ -118,7 +118,8 @@ export const routeSupport: SupportDeclaration = {
       'internal_redirect_policy',
     ],
     [`${ROUTE}.RouteAction.MaxStreamDuration`]: '*',
-    [`${ROUTE}.RouteAction.UpgradeConfig`]: ['upgrade_type', 'enabled'],
+    [`${ROUTE}.RouteAction.UpgradeConfig`]: ['upgrade_type', 'enabled', 'connect_config'],
+    [`${ROUTE}.RouteAction.UpgradeConfig.ConnectConfig`]: [],
     [`${ROUTE}.RouteAction.RequestMirrorPolicy`]: [
       'request_headers_mutations',
       'host_rewrite_literal',

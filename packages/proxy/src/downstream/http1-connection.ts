@@ -24,13 +24,17 @@ import { Http2Connection } from './http2-connection.ts';
 import { countHttp2 } from './http2-connection-stats.ts';
 import { mayBePreface, PREFACE } from './http2-preface-reader.ts';
 
-const Phase: Readonly<Record<'Head' | 'Length' | 'Chunked' | 'Waiting' | 'Closing' | 'Closed', number>> = {
+const Phase: Readonly<
+  Record<'Head' | 'Length' | 'Chunked' | 'Tunnel' | 'Waiting' | 'Closing' | 'Closed', number>
+> = {
   Head: 0,
   Length: 1,
   Chunked: 2,
-  Waiting: 3,
-  Closing: 4,
-  Closed: 5,
+  /** After an upgrade or CONNECT: bytes, held back until the other side has agreed. */
+  Tunnel: 3,
+  Waiting: 4,
+  Closing: 5,
+  Closed: 6,
 };
 
 export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConnection {
@@ -56,6 +60,7 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
   #idleDraining = false;
   #pausedByStream = false;
   #pausedByPipeline = false;
+  #tunnelOpen = false;
 
   constructor(
     socket: Socket,
@@ -113,14 +118,20 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
     lane.add(stats.downstreamCxRxBytesTotal, count);
     if (this.#phase >= Phase.Closing) return;
     if (this.#phase === Phase.Waiting) this.#keepPipelined(buffer, 0, count);
-    else if (this.#kept !== null) this.#continueHead(buffer, count);
+    else if (this.#kept !== null) this.#continueKept(buffer, count);
     else this.#consume(buffer, 0, count);
-    this.#reader.setStreaming(this.#phase === Phase.Length || this.#phase === Phase.Chunked);
+    this.#reader.setStreaming(this.#phase >= Phase.Length && this.#phase <= Phase.Tunnel);
     this.#stream.onRequestReadDone();
   }
 
+  /** A client that finishes its side has gone, as in Envoy, also in a tunnel. */
   onEnd(): void {
     this.#onRemoteClose();
+  }
+
+  #continueKept(buffer: Buffer, count: number): void {
+    if (this.#phase === Phase.Head) this.#continueHead(buffer, count);
+    else this.#keepPipelined(buffer, 0, count);
   }
 
   /** The rest of a head may have come: parse again only when its end is in sight, or nothing more fits. */
@@ -149,6 +160,9 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
         case Phase.Chunked:
           offset = this.#consumeChunks(buffer, offset, end);
           break;
+        case Phase.Tunnel:
+          this.#consumeTunnel(buffer, offset, end);
+          return;
         case Phase.Waiting:
           this.#keepPipelined(buffer, offset, end);
           return;
@@ -206,9 +220,7 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
     const tunnel = head.upgrade !== '' || head.headers.method === 'CONNECT';
     const hasBody = head.hasBody || tunnel;
     if (tunnel) {
-      // Whatever follows is not HTTP: bytes for the other side, or to be read past when there is none.
-      this.#phase = Phase.Length;
-      this.#left = Number.MAX_SAFE_INTEGER;
+      this.#phase = Phase.Tunnel;
     } else if (head.chunked) {
       this.#phase = Phase.Chunked;
       this.#chunks ??= new ChunkedDecoder({ keepTrailers: manager.settings.enableTrailers });
@@ -228,7 +240,13 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
         head.headers.addLine('expect: 100-continue\r\n', 'expect', '100-continue');
       else if (hasBody) this.#writer.writeContinue();
     }
-    this.#stream.begin(this.#writer, this.info, head.headers, !hasBody, nowMs, head.upgrade);
+    const upgrade = tunnel && head.upgrade === '' ? 'CONNECT' : head.upgrade;
+    this.#stream.begin(this.#writer, this.info, head.headers, !hasBody, nowMs, upgrade);
+  }
+
+  #consumeTunnel(buffer: Buffer, offset: number, end: number): void {
+    if (!this.#tunnelOpen) this.#keepPipelined(buffer, offset, end);
+    else if (this.#stream.active) this.#stream.onRequestData(buffer.subarray(offset, end), false);
   }
 
   #consumeLength(buffer: Buffer, offset: number, end: number): number {
@@ -292,6 +310,24 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
     this.#pausedByStream = paused;
     if (paused) this.#reader.pause();
     else if (!this.#pausedByPipeline) this.#reader.resume();
+  }
+
+  /** The upstream has agreed: what the client has sent meanwhile goes there, and all that follows. */
+  onTunnelOpened(): void {
+    this.#tunnelOpen = true;
+    setImmediate(() => this.#releaseTunnel());
+  }
+
+  #releaseTunnel(): void {
+    if (this.#phase !== Phase.Tunnel) return;
+    const bytes = this.#kept;
+    this.#kept = null;
+    if (bytes !== null) {
+      this.#consumeTunnel(bytes, 0, bytes.length);
+      this.#stream.onRequestReadDone();
+    }
+    this.#pausedByPipeline = false;
+    if (!this.#pausedByStream && this.#phase === Phase.Tunnel) this.#reader.resume();
   }
 
   /** The response is out. `close`: the client was told that this was the last one. */

@@ -22,6 +22,8 @@ export interface WriterOwner {
   pauseReading(paused: boolean): void;
   onResponseDone(close: boolean): void;
   onResponseAborted(): void;
+  /** The head of a response that makes a tunnel of the connection is out. */
+  onTunnelOpened(): void;
 }
 
 const Framing = { None: 0, Length: 1, Chunked: 2, UntilClose: 3 } as const;
@@ -73,6 +75,10 @@ export class Http1ResponseWriter implements ResponseEncoder {
   }
 
   encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
+    if (this.#stream?.opensTunnel(headers) === true) {
+      this.#encodeTunnelHead(headers);
+      return;
+    }
     if (this.#mustClose()) this.#close = true;
     let head =
       (this.#http10 ? statusLineHttp10(headers.status) : statusLine(headers.status)) + headers.serialize();
@@ -81,6 +87,15 @@ export class Http1ResponseWriter implements ResponseEncoder {
     head += `${this.#chooseFraming(headers, endStream)}\r\n`;
     if (endStream) this.#write(head);
     else this.#pending = head;
+  }
+
+  /** 101, or 2xx to CONNECT: no framing, and no word about the connection's end. */
+  #encodeTunnelHead(headers: ResponseHeaders): void {
+    headers.removeId(HeaderId.CONTENT_LENGTH);
+    this.#framing = Framing.UntilClose;
+    this.#close = true;
+    this.#write(`${statusLine(headers.status)}${headers.serialize()}\r\n`);
+    this.#owner.onTunnelOpened();
   }
 
   /** A response that begins before its request has ended, or that refuses it as malformed, is the last one. */

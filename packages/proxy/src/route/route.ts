@@ -219,6 +219,11 @@ export class Route {
     return this.clusterHeader === '' ? this.cluster : (headers.get(this.clusterHeader) ?? '');
   }
 
+  /** CONNECT requests end here: their bytes go to the host as they are. */
+  terminatesConnect(upgrade: string): boolean {
+    return upgrade === 'connect' && this.upgradeConfigs.get('connect')?.connectConfig !== undefined;
+  }
+
   /** The most specific per-route configuration of a filter, compiled by it; undefined when there is none. */
   filterConfig(filterName: string): unknown {
     return this.#filterConfigs.mostSpecific(filterName);

@@ -212,6 +212,8 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
 
   #onRequestEnd(nowMs: number): void {
     this.#requestEndMs = nowMs;
+    // The end of the client's side of a tunnel is no end of a request.
+    if (this.#stream.upgrade !== '') return;
     if (this.#timeoutMs > 0) this.#stream.worker.timers.start(this.#timeoutTimer, this.#timeoutMs, nowMs);
     if (this.#upstream !== null) this.#startPerTryTimer();
   }
@@ -244,9 +246,10 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     const host = this.#host!;
     info.attemptCount++;
     info.upstreamHost = host;
-    this.#pending = this.#pools
-      .poolFor(host, this.#cluster!, this.#route!.highPriority ? 1 : 0, this.#stream)
-      .newStream(this);
+    const pool = this.#route!.terminatesConnect(this.#stream.upgrade)
+      ? this.#pools.tunnelTo(host, this.#cluster!, this.#stream)
+      : this.#pools.poolFor(host, this.#cluster!, this.#route!.highPriority ? 1 : 0, this.#stream);
+    this.#pending = pool.newStream(this);
   }
 
   onUpstreamReady(upstream: UpstreamStream): void {
@@ -305,6 +308,13 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     if (headers.hasId(HeaderId.X_ENVOY_IMMEDIATE_HEALTH_CHECK_FAIL))
       cluster.reportImmediateHealthCheckFail(host);
     if (this.#retry.enabled && this.#retriedResponse(headers, endStream)) return;
+    if (stream.upgrade === 'websocket' && status !== 101 && status < 400) {
+      // Envoy gives the client the status and nothing else of an answer that is neither yes nor an error.
+      headers.inUse = false;
+      this.#dropUpstream();
+      this.#answerFailure(status, '', 'websocket_handshake_unsuccessful', false);
+      return;
+    }
     this.#responseStarted = true;
     this.#charge(status);
     info.responseCodeDetails = 'via_upstream';

@@ -9,6 +9,7 @@ import { type ConnectionDemand, type ConnectionKind, Connector } from './connect
 import { Http1Pool } from './http1-pool.ts';
 import { Http2Pool } from './http2-pool.ts';
 import { NegotiatingPool } from './negotiating-pool.ts';
+import { TunnelPool } from './tcp-tunnel.ts';
 import type { ConnectionPool } from './upstream-stream.ts';
 
 /** Kinds of connections to one host (server names, client addresses) before those without any are forgotten. */
@@ -85,6 +86,11 @@ export class ConnectionPools implements ClusterListener {
     const parts = { host, cluster, worker, breakers: cluster.breakers[priority], connector, kind };
     if (kind.negotiates) return new NegotiatingPool(parts);
     return kind.http2 ? new Http2Pool(parts) : new Http1Pool(parts);
+  }
+
+  /** For a CONNECT request that ends here: a raw connection of its own. */
+  tunnelTo(host: Host, cluster: Cluster, demand: ConnectionDemand): ConnectionPool {
+    return new TunnelPool(host, cluster, this.#worker, this.connectorOf(cluster), demand);
   }
 
   /** How sockets to the hosts of a cluster are made. */

@@ -35,6 +35,8 @@ export class Http1Client implements UpstreamStream, ResponseSink {
   /** The whole request has been written. */
   #requestSent = true;
   #chunked = false;
+  /** The request was one to make a tunnel of this connection: it carries no other. */
+  #tunnel = false;
   #pendingHead = '';
   /** The response has ended while the request had not. */
   #responseEnded = false;
@@ -100,8 +102,12 @@ export class Http1Client implements UpstreamStream, ResponseSink {
     let head = headers.requestLine() + headers.serialize();
     if (!headers.hasId(HeaderId.CONTENT_LENGTH)) {
       if (!endStream) {
-        this.#chunked = true;
-        head += 'transfer-encoding: chunked\r\n';
+        this.#tunnel = headers.method === 'CONNECT' || headers.hasId(HeaderId.UPGRADE);
+        if (this.#tunnel) this.#reader.expectTunnel();
+        else {
+          this.#chunked = true;
+          head += 'transfer-encoding: chunked\r\n';
+        }
       } else if (!requestHasNoBody(headers.method)) {
         head += 'content-length: 0\r\n';
       }
@@ -119,6 +125,7 @@ export class Http1Client implements UpstreamStream, ResponseSink {
     if (!this.#chunked) {
       this.flush();
       if (bytes.length > 0) writeBorrowed(socket, bytes, this.#pool.worker.readBuffers);
+      if (endStream && this.#tunnel) socket.end();
       return;
     }
     if (bytes.length > 0) {
@@ -210,7 +217,7 @@ export class Http1Client implements UpstreamStream, ResponseSink {
     if (this.#closed) return;
     const { cluster } = this.#pool;
     this.requestsBefore++;
-    if (!this.#requestSent || !this.#reader.persistent || this.#socket.writableLength > 0) {
+    if (this.#tunnel || !this.#requestSent || !this.#reader.persistent || this.#socket.writableLength > 0) {
       this.close();
     } else if (this.requestsBefore >= cluster.protocolOptions.maxRequestsPerConnection) {
       this.#charge(cluster.stats.upstreamCxMaxRequests);

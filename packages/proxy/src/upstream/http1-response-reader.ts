@@ -41,6 +41,7 @@ export class Http1ResponseReader implements ChunkedSink, BytesConsumer {
   #state: number = State.Idle;
   #head: ResponseHead | null = null;
   #requestMethod = '';
+  #tunnel = false;
   #left = 0;
   /** The beginning of a head whose rest has not come. */
   #partial: Buffer | null = null;
@@ -62,6 +63,11 @@ export class Http1ResponseReader implements ChunkedSink, BytesConsumer {
     if (this.#head?.headers.inUse) this.#head = null;
     this.#state = State.Head;
     this.#requestMethod = requestMethod;
+  }
+
+  /** The request was an upgrade or CONNECT: the response may make a tunnel of the connection. */
+  expectTunnel(): void {
+    this.#tunnel = true;
   }
 
   /** Some bytes of the response have come, and not all. */
@@ -148,7 +154,7 @@ export class Http1ResponseReader implements ChunkedSink, BytesConsumer {
         return;
       }
       offset += consumed;
-      if (head.headers.status === 101) {
+      if (head.headers.status === 101 && !this.#tunnel) {
         this.#protocolError();
         return;
       }
@@ -171,6 +177,12 @@ export class Http1ResponseReader implements ChunkedSink, BytesConsumer {
     this.persistent = head.persistent;
     headers.inUse = true;
     const length = head.bodyEnd(this.#requestMethod);
+    if (this.#tunnel && this.#opensTunnel(head)) {
+      this.#state = State.UntilClose;
+      this.#sink.onHead(headers, false);
+      if (offset < end) this.#consume(buffer, offset, end);
+      return;
+    }
     if (length === 0) {
       if (offset < end) {
         this.#protocolError();
@@ -193,6 +205,19 @@ export class Http1ResponseReader implements ChunkedSink, BytesConsumer {
     }
     this.#sink.onHead(headers, false);
     if (offset < end) this.#consume(buffer, offset, end);
+  }
+
+  /** 101, or 2xx to CONNECT: all that follows are bytes. Puts back what the parser took for its own. */
+  #opensTunnel(head: ResponseHead): boolean {
+    const { headers } = head;
+    this.persistent = false;
+    if (this.#requestMethod === 'CONNECT') return headers.status >= 200 && headers.status < 300;
+    if (headers.status !== 101) return false;
+    if (head.upgrade !== '') {
+      headers.addLine(`upgrade: ${head.upgrade}\r\n`, 'upgrade', head.upgrade);
+      headers.addLine('connection: Upgrade\r\n', 'connection', 'Upgrade');
+    }
+    return true;
   }
 
   #consumeLength(buffer: Buffer, offset: number, end: number): void {
