@@ -6,8 +6,10 @@ export { ModuleError, PluginStartError } from './errors.ts';
 export type { ForeignFunction, ForeignResult } from './foreign/foreign-function.ts';
 export { ProtobufError, readBytesFields, writeField } from './foreign/protobuf.ts';
 export { standardForeignFunctions } from './foreign/standard-functions.ts';
+export { HeaderList } from './header-list.ts';
 export { type LocalHostOptions, localHost } from './local-host.ts';
 export { type LocalMetric, LocalMetrics } from './local-metrics.ts';
+export { MemoryBody } from './memory-body.ts';
 export {
   type CheckOptions,
   checkModule,

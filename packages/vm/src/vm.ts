@@ -201,7 +201,7 @@ export class Vm {
     } catch (error) {
       if (error instanceof PluginStartError) throw error;
       const failure = classifyFailure('_initialize', error);
-      throw new PluginStartError(`Failed to load Wasm module: ${failure.reason}`, { cause: error });
+      throw new PluginStartError(`${failure.callback} failed: ${failure.reason}`, { cause: error });
     } finally {
       this.#depth = 0;
       this.#deferred = [];

@@ -85,6 +85,7 @@ export class ManagerStats {
   readonly downstreamRqTime: number;
 
   /** `prefix` is "http.<stat_prefix>.", with the trailing dot. */
+  // biome-ignore lint/complexity/noExcessiveLinesPerFunction: one line for each statistic, and nothing else.
   constructor(lane: StatLane, prefix: string) {
     this.downstreamCxActive = lane.gauge(`${prefix}downstream_cx_active`);
     this.downstreamCxDelayedCloseTimeout = lane.counter(`${prefix}downstream_cx_delayed_close_timeout`);
