@@ -9,23 +9,32 @@ declare namespace WebAssembly {
   class Module {
     constructor(bytes: Uint8Array);
     readonly #brand: true;
+    static exports(module: Module): { readonly name: string; readonly kind: string }[];
+    static customSections(module: Module, name: string): ArrayBuffer[];
   }
   class Instance {
     constructor(module: Module, imports?: Imports);
     readonly exports: Exports;
   }
   class Memory {
-    constructor(descriptor: { initial: number; maximum?: number });
+    /** The buffer of a shared memory is a SharedArrayBuffer, which views take in the same way. */
+    constructor(descriptor: { initial: number; maximum?: number; shared?: boolean });
     readonly buffer: ArrayBuffer;
     grow(pages: number): number;
   }
   class Table {
     constructor(descriptor: { element: 'anyfunc'; initial: number; maximum?: number });
     readonly length: number;
+    grow(elements: number): number;
   }
+  class Global {
+    value: number;
+  }
+  class Exception extends Error {}
   class RuntimeError extends Error {}
   class CompileError extends Error {}
   class LinkError extends Error {}
+  function validate(bytes: Uint8Array): boolean;
   function compile(bytes: Uint8Array): Promise<Module>;
 }
 

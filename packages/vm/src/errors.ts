@@ -15,3 +15,14 @@ export class PluginStartError extends DragomanError {
     super('WASM_START', message, options);
   }
 }
+
+/** ERR_DRAGOMAN_WASM_LIMITS: the module is not one whose time and memory could be limited. */
+export class ModuleLimitsError extends DragomanError {
+  /** Place in the module. */
+  readonly offset: number;
+
+  constructor(reason: string, offset: number) {
+    super('WASM_LIMITS', `${reason} (at byte ${offset})`);
+    this.offset = offset;
+  }
+}
