@@ -1,5 +1,7 @@
-// The header names a proxy looks up, as small integers, and the hash that finds them from raw bytes.
+// The header names a proxy looks up, as small integers, and the perfect hash that finds them from raw bytes.
 // Unknown names are id 0 everywhere.
+
+import { assert } from '@dragoman/base';
 
 /**
  * Ids of known header names for getId, hasId and removeId. The order matters: the codec's own names come first,
@@ -194,7 +196,10 @@ function bitsOf(wanted: (name: string) => boolean): Int32Array {
 }
 
 const HASH_BITS = 11;
-const HASH_MULTIPLIER = 0x9e3779b1;
+/** The first multiplier that worked for these names, so that it is found at once; new names may need another. */
+const FIRST_MULTIPLIER = 0x43154ee9;
+const MULTIPLIERS_TRIED = 10_000;
+
 const MAX_NAME_LENGTH = Math.max(...HEADER_NAMES.map(name => name.length));
 
 // The known names one after another, name `id` at NAME_STARTS[id]..NAME_STARTS[id + 1].
@@ -203,14 +208,13 @@ const NAME_STARTS = new Uint16Array(HEADER_NAMES.length + 1);
 for (let id = 0; id < HEADER_NAMES.length; id++)
   NAME_STARTS[id + 1] = NAME_STARTS[id] + HEADER_NAMES[id].length;
 
-const HASH_MASK = (1 << HASH_BITS) - 1;
-const HASH_SLOTS = filledSlots();
+const { multiplier: HASH_MULTIPLIER, slots: HASH_SLOTS } = perfectHash();
 
 /**
  * Looks at the length, the last byte and three bytes in between: the fewest that differ for all known names. Telling a
  * known name from an unknown one is left to the comparison.
  */
-function hashOf(bytes: Uint8Array, start: number, end: number): number {
+function hashOf(bytes: Uint8Array, start: number, end: number, multiplier: number): number {
   const length = end - start;
   const features =
     (length << 25) ^
@@ -218,33 +222,39 @@ function hashOf(bytes: Uint8Array, start: number, end: number): number {
     (bytes[start + ((length * 9) >> 4)] << 12) ^
     (bytes[start + ((length * 12) >> 4)] << 6) ^
     bytes[end - 1];
-  return Math.imul(features, HASH_MULTIPLIER) >>> (32 - HASH_BITS);
+  return Math.imul(features, multiplier) >>> (32 - HASH_BITS);
 }
 
-/** Names that fall on a taken slot stand in the next free one. */
-function filledSlots(): Uint8Array {
+function perfectHash(): { multiplier: number; slots: Uint8Array } {
   const slots = new Uint8Array(1 << HASH_BITS);
+  let multiplier = FIRST_MULTIPLIER;
+  for (let tried = 0; tried < MULTIPLIERS_TRIED; tried++) {
+    if (fillSlots(slots, multiplier)) return { multiplier, slots };
+    multiplier = (Math.imul(multiplier, 1664525) + 1013904223) | 1;
+  }
+  assert(false, 'no perfect hash for the known header names: take more HASH_BITS');
+}
+
+function fillSlots(slots: Uint8Array, multiplier: number): boolean {
+  slots.fill(0);
   for (let id = 1; id < HEADER_NAMES.length; id++) {
-    let slot = hashOf(NAME_BYTES, NAME_STARTS[id], NAME_STARTS[id + 1]);
-    while (slots[slot] !== 0) slot = (slot + 1) & HASH_MASK;
+    const slot = hashOf(NAME_BYTES, NAME_STARTS[id], NAME_STARTS[id + 1], multiplier);
+    if (slots[slot] !== 0) return false;
     slots[slot] = id;
   }
-  return slots;
-}
-
-/** The id of the lower-case name at bytes[start..end), or 0. The range must not be empty. */
-export function headerIdAt(bytes: Uint8Array, start: number, end: number): number {
-  const length = end - start;
-  if (length > MAX_NAME_LENGTH) return 0;
-  for (let slot = hashOf(bytes, start, end); ; slot = (slot + 1) & HASH_MASK) {
-    const id = HASH_SLOTS[slot];
-    if (id === 0 || isName(id, bytes, start, length)) return id;
-  }
-}
-
-function isName(id: number, bytes: Uint8Array, start: number, length: number): boolean {
-  const known = NAME_STARTS[id];
-  if (NAME_STARTS[id + 1] - known !== length) return false;
-  for (let i = 0; i < length; i++) if (bytes[start + i] !== NAME_BYTES[known + i]) return false;
   return true;
+}
+
+/**
+ * The id of the lower-case name at bytes[start..end), or 0. The range must not be empty. Kept small: it pays to have it
+ * inlined into the loop over the lines.
+ */
+export function headerIdAt(bytes: Uint8Array, start: number, end: number): number {
+  if (end - start > MAX_NAME_LENGTH) return 0;
+  const id = HASH_SLOTS[hashOf(bytes, start, end, HASH_MULTIPLIER)];
+  let known = NAME_STARTS[id];
+  // Slots without a name say 0, whose name is empty and as long as no name.
+  if (NAME_STARTS[id + 1] - known !== end - start) return 0;
+  for (let i = start; i < end; i++) if (bytes[i] !== NAME_BYTES[known++]) return 0;
+  return id;
 }
