@@ -108,6 +108,7 @@ function runIn(
       puppet.on.proxy_on_tick = attack;
       root.setTickPeriod(1);
       clock.advance(1);
+      puppet.on.proxy_on_tick = () => 0;
       break;
     case 'configure':
       puppet.on.proxy_on_configure = () => {
