@@ -5,6 +5,8 @@
 export const MAX_PAIRS = 1024;
 export const MAX_PAIRS_BYTES = 1024 * 1024;
 
+const SHORT_TEXT = 32;
+
 /** Bytes that `pairs` ([name, value, name, value, ...]) take on the wire; 0 for an empty map. */
 export function pairsSize(pairs: readonly string[]): number {
   if (pairs.length === 0) return 0;
@@ -16,16 +18,27 @@ export function pairsSize(pairs: readonly string[]): number {
 /** Writes `pairs` into `target` at `offset`; there must be room for pairsSize() bytes. Answers the end. */
 export function writePairs(pairs: readonly string[], target: Buffer, offset: number): number {
   const count = pairs.length >>> 1;
-  let lengths = target.writeUInt32LE(count, offset);
+  let lengths = putLength(target, offset, count);
   let text = lengths + 8 * count;
   for (let i = 0; i < pairs.length; i++) {
     const part = pairs[i];
-    lengths = target.writeUInt32LE(part.length, lengths);
-    target.write(part, text, part.length, 'latin1');
-    text += part.length;
+    lengths = putLength(target, lengths, part.length);
+    const end = text + part.length;
+    // A short loop beats the call into C++, and most names and values are short.
+    if (part.length <= SHORT_TEXT) for (let k = 0; text < end; k++) target[text++] = part.charCodeAt(k);
+    else text += target.latin1Write(part, text, part.length);
     target[text++] = 0;
   }
   return text;
+}
+
+/** writeUInt32LE without its checks: the caller has made sure of the room. */
+function putLength(target: Buffer, at: number, length: number): number {
+  target[at] = length;
+  target[at + 1] = length >>> 8;
+  target[at + 2] = length >>> 16;
+  target[at + 3] = length >>> 24;
+  return at + 4;
 }
 
 /** The wire form of `pairs`; no bytes for an empty map. */

@@ -1,6 +1,7 @@
-// Tells what kind of death an exception out of guest code was. Causes known outside (deadline, memory) are set by
-// whoever enforces those limits.
+// Tells what kind of death an exception out of guest code was. A call that ran into a limit ends with the same exception
+// as one that trapped by itself: which it was, the guard knows.
 
+import type { ExceededLimit } from './limits/imposed-limits.ts';
 import type { FailureCause, VmFailure } from './vm-host.ts';
 
 /** Thrown by the stub that stands in for an import no host offers. */
@@ -13,14 +14,22 @@ export class MissingImportError extends Error {
 
 const MAX_FRAMES = 20;
 
-/** Failure of the callback named `callback` that ended with `error`. */
-export function classifyFailure(callback: string, error: unknown): VmFailure {
+/** Failure of the callback named `callback` that ended with `error`, having run into `exceeded` or no limit. */
+export function classifyFailure(
+  callback: string,
+  error: unknown,
+  exceeded: ExceededLimit | null = null,
+): VmFailure {
   let cause: FailureCause = 'host_error';
   if (error instanceof WebAssembly.RuntimeError) cause = 'trap';
   // Stack exhaustion is a RangeError in V8, not a RuntimeError (S110).
   else if (error instanceof RangeError && /call stack/.test(error.message)) cause = 'stack_overflow';
   else if (error instanceof MissingImportError) cause = 'missing_import';
-  const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  let reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  if (exceeded !== null && cause === 'trap') {
+    cause = exceeded.cause;
+    reason = `${exceeded.fact} (${reason})`;
+  }
   return { cause, callback, reason, backtrace: guestFrames(error) };
 }
 

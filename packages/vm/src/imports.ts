@@ -16,12 +16,11 @@ import { propertyCalls } from './host/properties.ts';
 import { sharedStateCalls } from './host/shared-state.ts';
 import { streamControlCalls } from './host/stream-control.ts';
 import { wasiFunctions } from './host/wasi.ts';
+import { DEFAULT_MEMORY_CAP_PAGES, limitImports, memoryCaps } from './limits/imposed-limits.ts';
 import { GuestMemory } from './memory.ts';
 import type { ImportEntry } from './module/sections.ts';
 import type { Vm } from './vm.ts';
 
-/** Largest memory by default: the reference host's 1 GiB. */
-const DEFAULT_MAX_MEMORY_PAGES = 16_384;
 /** Largest table, in elements, for a module that imports its table. */
 const MAX_TABLE_ELEMENTS = 100_000;
 
@@ -51,15 +50,25 @@ export function bindImports(vm: Vm): BoundImports {
   const wasi = wasiFunctions(vm);
   const object: Record<string, Record<string, WebAssembly.ImportValue>> = {};
   let imported: WebAssembly.Memory | undefined;
+  const caps = memoryCapsOf(vm);
   for (const entry of vm.info.imports) {
     object[entry.module] ??= {};
-    if (entry.kind === 'memory') imported = object[entry.module][entry.name] = makeMemory(vm, entry);
+    if (entry.kind === 'memory')
+      imported = object[entry.module][entry.name] = new WebAssembly.Memory({
+        initial: entry.minimum,
+        maximum: caps.shift()!,
+      });
     else if (entry.kind === 'table') object[entry.module][entry.name] = makeTable(entry);
     else {
       const isWasi = WASI_MODULES.includes(entry.module);
       const known = isWasi ? wasi[entry.name] : entry.module === 'env' ? env[entry.name] : undefined;
       object[entry.module][entry.name] = bindFunction(vm, entry, isWasi, known) as WebAssembly.ImportValue;
     }
+  }
+  if (vm.limits !== null) {
+    const { module, imports, memory } = limitImports(vm.limits, caps, vm.guard!);
+    object[module] = imports;
+    imported ??= memory;
   }
   // A start section runs before the exported memory is known: host calls find no byte of memory until then.
   vm.memory = new GuestMemory(imported ?? new WebAssembly.Memory({ initial: 0 }));
@@ -129,14 +138,14 @@ function missingImport(vm: Vm, { module, name }: ImportEntry, why: string): Host
   };
 }
 
-function makeMemory(vm: Vm, { module, name, minimum, maximum }: ImportEntry): WebAssembly.Memory {
-  const cap = vm.options.maxMemoryPages ?? DEFAULT_MAX_MEMORY_PAGES;
-  if (minimum > cap) {
-    throw new PluginStartError(
-      `the module's memory ${module}.${name} starts at ${minimum} pages of 64 KiB, the limit is ${cap}`,
-    );
-  }
-  return new WebAssembly.Memory({ initial: minimum, maximum: Math.min(maximum ?? cap, cap) });
+/** Of the memories that the module imports, in their order, then of those that rewriting makes imports of. */
+function memoryCapsOf(vm: Vm): number[] {
+  const imported = vm.info.imports.filter(({ kind }) => kind === 'memory');
+  const imposed = (vm.limits?.memories ?? []).map(({ initialPages: minimum, maximumPages: maximum }) => ({
+    minimum,
+    maximum,
+  }));
+  return memoryCaps([...imported, ...imposed], vm.options.maxMemoryPages ?? DEFAULT_MEMORY_CAP_PAGES);
 }
 
 function makeTable({ minimum, maximum }: ImportEntry): WebAssembly.Table {

@@ -2,11 +2,24 @@
 export { Context } from './contexts/context.ts';
 export { RootContext, type RootOptions } from './contexts/root-context.ts';
 export { FAILED, STOP_ALL_AND_WATERMARK, STOP_NO_BUFFER, StreamContext } from './contexts/stream-context.ts';
-export { ModuleError, PluginStartError } from './errors.ts';
+export { ModuleError, ModuleLimitsError, PluginStartError } from './errors.ts';
 export type { ForeignFunction, ForeignResult } from './foreign/foreign-function.ts';
 export { ProtobufError, readBytesFields, writeField } from './foreign/protobuf.ts';
 export { standardForeignFunctions } from './foreign/standard-functions.ts';
 export { HeaderList } from './header-list.ts';
+export { Guard } from './limits/guard.ts';
+export {
+  DEFAULT_DEADLINES,
+  DEFAULT_MEMORY_CAP_PAGES,
+  type Deadlines,
+  PAGE_BYTES,
+} from './limits/imposed-limits.ts';
+export {
+  type RewriteOptions,
+  type RewrittenModule,
+  rewriteModule,
+} from './limits/module-rewriter/module-rewriter.ts';
+export { WatchdogThread, type WatchdogThreadOptions } from './limits/watchdog-thread.ts';
 export { type LocalHostOptions, localHost } from './local-host.ts';
 export { type LocalMetric, LocalMetrics } from './local-metrics.ts';
 export { MemoryBody } from './memory-body.ts';

@@ -5,6 +5,7 @@ import type { MetricType, Status } from '@dragoman/abi';
 import type { Clock } from '@dragoman/base';
 import type { RootContext } from './contexts/root-context.ts';
 import type { ForeignFunction } from './foreign/foreign-function.ts';
+import type { Guard } from './limits/guard.ts';
 import type { PropertyValue } from './property-value.ts';
 import type { GuestHeaderMap } from './stream-host.ts';
 
@@ -98,6 +99,8 @@ export interface VmHost {
   readonly sharedQueues: SharedQueues;
   readonly metrics: Metrics;
   readonly foreignFunctions: ReadonlyMap<string, ForeignFunction>;
+  /** The thread's guard, which a watchdog looks after. Without one, limited modules run to their end. */
+  readonly guard?: Guard;
   /** `level` is a GuestLogLevel; `line` is complete: "wasm log plugin root vm: text". */
   log(level: number, line: string): void;
   /** True when a line of that GuestLogLevel would be written. Asked on every proxy_log: cheap. */
@@ -112,7 +115,7 @@ export interface VmHost {
   onFailure(failure: VmFailure): void;
 }
 
-/** Why a VM died. `deadline` and `memory` belong to limits that a module rewriter enforces. */
+/** Why a VM died. `deadline` and `memory` are of modules compiled as `limited`. */
 export type FailureCause =
   | 'trap'
   | 'stack_overflow'

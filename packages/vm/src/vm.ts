@@ -11,6 +11,14 @@ import { PluginStartError } from './errors.ts';
 import { classifyFailure } from './failure.ts';
 import type { HostFunction } from './host/host-function.ts';
 import { bindImports } from './imports.ts';
+import { Guard } from './limits/guard.ts';
+import {
+  DEFAULT_DEADLINES,
+  type Deadlines,
+  type ExceededLimit,
+  exceededLimit,
+  type ModuleLimits,
+} from './limits/imposed-limits.ts';
 import type { GuestMemory } from './memory.ts';
 import type { ModuleInfo, PluginModule } from './module/plugin-module.ts';
 import type { FailureCause, VmFailure, VmHost } from './vm-host.ts';
@@ -27,8 +35,10 @@ export interface VmOptions {
   readonly strictImports?: boolean;
   /** Functions for imports no host call answers, by "module.name"; asked before the unknown-import rule applies. */
   readonly imports?: ReadonlyMap<string, (vm: Vm) => HostFunction>;
-  /** Largest memory in pages of 64 KiB for a module that imports its memory. */
+  /** Largest memory in pages of 64 KiB, for a module that imports its memory or was compiled as limited. */
   readonly maxMemoryPages?: number;
+  /** For a module that was compiled as limited. */
+  readonly deadlines?: Deadlines;
 }
 
 /** Something a guest asked for that must wait until it has returned (ABI reference 2.7). */
@@ -44,6 +54,10 @@ export class Vm {
   readonly vmId: string;
   readonly vmConfiguration: Buffer;
   readonly options: VmOptions;
+  /** Null: nothing stops a guest that does not end by itself. */
+  readonly limits: ModuleLimits | null;
+  readonly guard: Guard | null;
+  readonly deadlines: Deadlines;
   /** Set while the instance is made: imports are bound to the VM before there is a memory. */
   memory!: GuestMemory;
   allocator!: Allocator;
@@ -66,13 +80,16 @@ export class Vm {
 
   /** Instantiates the module and runs its start functions. Throws PluginStartError with the guest's reason. */
   static start(module: PluginModule, host: VmHost, options: VmOptions = {}): Vm {
-    const vm = new Vm(module.info, host, options);
+    const vm = new Vm(module, host, options);
     vm.#instantiate(module);
     return vm;
   }
 
-  private constructor(info: ModuleInfo, host: VmHost, options: VmOptions) {
+  private constructor({ info, limits }: PluginModule, host: VmHost, options: VmOptions) {
     this.info = info;
+    this.limits = limits;
+    this.guard = limits === null ? null : (host.guard ?? new Guard());
+    this.deadlines = options.deadlines ?? DEFAULT_DEADLINES;
     this.abiVersion = info.abiVersion;
     this.host = host;
     this.options = options;
@@ -125,15 +142,17 @@ export class Vm {
     this.#contexts.delete(context.id);
   }
 
-  /** Called right before guest code runs on behalf of `context`. */
-  enter(context: Context): void {
+  /** Called right before guest code runs on behalf of `context`; it has `deadlineMs` to return. */
+  enter(context: Context, deadlineMs: number = this.deadlines.requestMs): void {
     this.#depth++;
+    this.guard?.enter(deadlineMs);
     this.current = context;
     this.effective = context;
   }
 
   /** Called right after guest code returned: what was put off happens now, in order. */
   leave(): void {
+    this.guard?.leave();
     this.#depth--;
     this.current = this.effective = this.#vmContext;
     this.localResponseSent = false;
@@ -142,11 +161,12 @@ export class Vm {
 
   /** Called instead of leave() when guest code ended with an exception: the instance is dead from here on. */
   fail(callback: string, error: unknown): void {
+    const exceeded = this.#leaveFailed();
     this.#depth = 0;
     this.current = this.effective = this.#vmContext;
     this.localResponseSent = false;
     this.#deferred = [];
-    if (this.failure === null) this.markFailed(classifyFailure(callback, error));
+    if (this.failure === null) this.markFailed(classifyFailure(callback, error, exceeded));
   }
 
   /** Puts off `action` until the guest has returned; runs it at once when no guest code is running. */
@@ -189,6 +209,7 @@ export class Vm {
     const imports = bindImports(this);
     let instance: WebAssembly.Instance;
     this.#depth = 1;
+    this.guard?.enter(this.deadlines.startMs);
     try {
       // A wasm start section runs in here.
       instance = new WebAssembly.Instance(module.module, imports.object);
@@ -198,14 +219,22 @@ export class Vm {
       this.allocator = new Allocator(this, instance.exports);
       this.callbacks = bindCallbacks(this, instance.exports);
       this.#runStartFunctions(instance.exports as Record<string, (...args: number[]) => unknown>);
+      this.guard?.leave();
     } catch (error) {
+      const exceeded = this.#leaveFailed();
       if (error instanceof PluginStartError) throw error;
-      const failure = classifyFailure('_initialize', error);
+      const failure = classifyFailure('_initialize', error, exceeded);
       throw new PluginStartError(`${failure.callback} failed: ${failure.reason}`, { cause: error });
     } finally {
       this.#depth = 0;
       this.#deferred = [];
     }
+  }
+
+  /** Leaves the guard after an exception; the limit that the call had run into. */
+  #leaveFailed(): ExceededLimit | null {
+    const { guard } = this;
+    return guard === null ? null : exceededLimit(guard, guard.leave());
   }
 
   /** S9 to S12: `_initialize` and a main, or else `_start`, or else nothing. */

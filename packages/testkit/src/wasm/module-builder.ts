@@ -40,6 +40,11 @@ export const op = {
   get: (local: number) => [0x20, ...leb(local)],
   call: (index: number) => [0x10, ...leb(index)],
   add: [0x6a],
+  tee: (local: number) => [0x22, ...leb(local)],
+  /** Opens a loop without result; `branchIf(0)` inside goes back to its start. */
+  loop: [0x03, 0x40],
+  branchIf: (depth: number) => [0x0d, ...leb(depth)],
+  end: [0x0b],
   /** i32.load / i32.store with alignment 4. */
   load: [0x28, 0x02, 0x00],
   store: [0x36, 0x02, 0x00],

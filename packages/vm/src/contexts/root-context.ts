@@ -3,6 +3,7 @@
 
 import { Status } from '@dragoman/abi';
 import { PluginStartError } from '../errors.ts';
+import { deadlineOf } from '../limits/imposed-limits.ts';
 import type { GuestHeaderMap } from '../stream-host.ts';
 import type { Vm } from '../vm.ts';
 import type { Callout, GrpcListener, GrpcStream, HttpCallResponse } from '../vm-host.ts';
@@ -30,6 +31,10 @@ export class RootContext extends Context {
   readonly allowOnHeadersStopIteration: boolean;
   /** Log prefix of this root's streams. */
   readonly streamLogName: string;
+  /** Name, root id and VM id as plugins read them. */
+  readonly nameBytes: Buffer;
+  readonly rootIdBytes: Buffer;
+  readonly vmIdBytes: Buffer;
   readonly #logName: string;
   /** True inside context_create and configure: the plugin configuration can be read (S21). */
   configurationReadable = false;
@@ -58,6 +63,9 @@ export class RootContext extends Context {
     this.name = options.name;
     this.rootId = options.rootId;
     this.allowOnHeadersStopIteration = options.allowOnHeadersStopIteration ?? false;
+    this.nameBytes = Buffer.from(options.name);
+    this.rootIdBytes = Buffer.from(options.rootId);
+    this.vmIdBytes = Buffer.from(vm.vmId);
     this.#logName = joinNames(options.rootId, vm.vmId);
     this.streamLogName = joinNames(options.name, options.rootId, vm.vmId);
   }
@@ -250,7 +258,7 @@ export class RootContext extends Context {
   ): number {
     const { vm } = this;
     if (callback === null || vm.failure !== null) return missing;
-    vm.enter(this);
+    vm.enter(this, deadlineOf(name, vm.deadlines));
     let result: number;
     try {
       result = callback(...args) ?? 0;

@@ -37,7 +37,7 @@ function callForeignFunction(
 ): Status {
   const { memory } = vm;
   if (!memory.fits(name, nameSize) || !memory.fits(args, argsSize)) return Status.InvalidMemoryAccess;
-  const call = vm.host.foreignFunctions.get(memory.utf8(name, nameSize));
+  const call = vm.host.foreignFunctions.get(memory.latin1(name, nameSize));
   if (call === undefined) return Status.NotFound;
   const { status, result } = call(memory.borrow(args, argsSize), vm.current);
   // Result pointer and size are written also after a failure, and either may be 0 to discard it.

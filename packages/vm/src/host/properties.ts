@@ -2,21 +2,47 @@
 // embedder, with or without a stream (ABI reference 8).
 
 import { parsePropertyPath, Status } from '@dragoman/abi';
-import { descend, encodeProperty, type PropertyValue, utf8Property } from '../property-value.ts';
+import { descend, encodeProperty, type PropertyValue } from '../property-value.ts';
 import type { Vm } from '../vm.ts';
 import type { HostFunctions } from './host-function.ts';
 
-export const propertyCalls = (vm: Vm): HostFunctions => ({
-  proxy_get_property: (path: number, pathSize: number, pointer: number, size: number) =>
-    getProperty(vm, path >>> 0, pathSize >>> 0, pointer >>> 0, size >>> 0),
-  proxy_set_property: (path: number, pathSize: number, value: number, valueSize: number) =>
-    setProperty(vm, path >>> 0, pathSize >>> 0, value >>> 0, valueSize >>> 0),
-});
+export const propertyCalls = (vm: Vm): HostFunctions => {
+  const paths = new PathCache();
+  return {
+    proxy_get_property: (path: number, pathSize: number, pointer: number, size: number) =>
+      getProperty(vm, paths, path >>> 0, pathSize >>> 0, pointer >>> 0, size >>> 0),
+    proxy_set_property: (path: number, pathSize: number, value: number, valueSize: number) =>
+      setProperty(vm, path >>> 0, pathSize >>> 0, value >>> 0, valueSize >>> 0),
+  };
+};
 
-function getProperty(vm: Vm, path: number, pathSize: number, pointer: number, size: number): Status {
+/** Plugins ask for the same few paths on every request: they are taken apart once. */
+class PathCache {
+  readonly #parts = new Map<string, readonly string[]>();
+
+  parse(path: string): readonly string[] {
+    let parts = this.#parts.get(path);
+    if (parts === undefined) {
+      parts = parsePropertyPath(path);
+      if (this.#parts.size < MAX_CACHED_PATHS) this.#parts.set(path, parts);
+    }
+    return parts;
+  }
+}
+
+const MAX_CACHED_PATHS = 256;
+
+function getProperty(
+  vm: Vm,
+  paths: PathCache,
+  path: number,
+  pathSize: number,
+  pointer: number,
+  size: number,
+): Status {
   const { memory } = vm;
   if (!memory.fits(path, pathSize)) return Status.InvalidMemoryAccess;
-  const parts = parsePropertyPath(memory.latin1(path, pathSize));
+  const parts = paths.parse(memory.latin1(path, pathSize));
   if (parts.length === 0) return Status.SerializationFailure;
   const value = lookUp(vm, parts);
   if (value === undefined) return Status.NotFound;
@@ -36,9 +62,9 @@ function lookUp(vm: Vm, path: readonly string[]): PropertyValue {
 function ownProperty(vm: Vm, name: string): PropertyValue {
   const { root } = vm.effective;
   if (root === null) return undefined;
-  if (name === 'plugin_name') return utf8Property(root.name);
-  if (name === 'plugin_root_id') return utf8Property(root.rootId);
-  return name === 'plugin_vm_id' ? utf8Property(vm.vmId) : undefined;
+  if (name === 'plugin_name') return root.nameBytes;
+  if (name === 'plugin_root_id') return root.rootIdBytes;
+  return name === 'plugin_vm_id' ? root.vmIdBytes : undefined;
 }
 
 function setProperty(vm: Vm, path: number, pathSize: number, value: number, valueSize: number): Status {

@@ -9,7 +9,9 @@ import {
   detectAbiVersion,
   type FunctionSpec,
 } from '@dragoman/abi';
-import { ModuleError } from '../errors.ts';
+import { ModuleError, ModuleLimitsError } from '../errors.ts';
+import type { ModuleLimits } from '../limits/imposed-limits.ts';
+import { rewriteModule } from '../limits/module-rewriter/module-rewriter.ts';
 import { type ImportEntry, isWasmBinary, type ModuleSections, readSections } from './sections.ts';
 
 /** What is known of a module without running it; plain data, structured-cloneable. */
@@ -28,11 +30,15 @@ export interface ModuleInfo {
 export interface PluginModule {
   readonly module: WebAssembly.Module;
   readonly info: ModuleInfo;
+  /** Null when time and memory of its instances are not limited. */
+  readonly limits: ModuleLimits | null;
 }
 
 export interface CheckOptions {
   /** Taken for a module without a version marker. Absent: such a module is refused. */
   readonly abiVersion?: AbiVersion;
+  /** Compile it in a form whose instances can be stopped and whose memory can be capped. */
+  readonly limited?: boolean;
 }
 
 const CALLBACK_TYPES = new Map<string, FunctionSpec>(CALLBACKS.map(spec => [spec.name, spec]));
@@ -66,24 +72,45 @@ export function checkModule(bytes: Uint8Array, options: CheckOptions = {}): Modu
   };
 }
 
-/** Checks and compiles on V8's background threads. Throws ModuleError. */
+/** Checks and compiles on V8's background threads. Throws ModuleError, and ModuleLimitsError for what cannot be limited. */
 export async function compileModule(bytes: Uint8Array, options: CheckOptions = {}): Promise<PluginModule> {
-  const info = checkModule(bytes, options);
+  const form = prepareForm(bytes, options);
   try {
-    return { module: await WebAssembly.compile(bytes), info };
+    return { module: await WebAssembly.compile(form.bytes), info: form.info, limits: form.limits };
   } catch (cause) {
-    throw new ModuleError(`corrupted module: ${(cause as Error).message}`, { cause });
+    throw compileError(cause as Error, bytes, form);
   }
 }
 
 /** compileModule for callers that cannot wait. */
 export function compileModuleSync(bytes: Uint8Array, options: CheckOptions = {}): PluginModule {
-  const info = checkModule(bytes, options);
+  const form = prepareForm(bytes, options);
   try {
-    return { module: new WebAssembly.Module(bytes), info };
+    return { module: new WebAssembly.Module(form.bytes), info: form.info, limits: form.limits };
   } catch (cause) {
-    throw new ModuleError(`corrupted module: ${(cause as Error).message}`, { cause });
+    throw compileError(cause as Error, bytes, form);
   }
+}
+
+/** What is compiled in the end. */
+interface Form {
+  readonly info: ModuleInfo;
+  readonly bytes: Uint8Array;
+  readonly limits: ModuleLimits | null;
+}
+
+function prepareForm(bytes: Uint8Array, options: CheckOptions): Form {
+  const info = checkModule(bytes, options);
+  if (!options.limited) return { info, bytes, limits: null };
+  const rewritten = rewriteModule(bytes);
+  return { info, bytes: rewritten.bytes, limits: { memories: rewritten.memories } };
+}
+
+function compileError(cause: Error, bytes: Uint8Array, form: Form): Error {
+  // Functions near the engine's size limit can pass it by what is inserted.
+  if (form.limits !== null && WebAssembly.validate(bytes))
+    return new ModuleLimitsError(`the engine does not take it with checks: ${cause.message}`, 0);
+  return new ModuleError(`corrupted module: ${cause.message}`, { cause });
 }
 
 function describeStart(bytes: Uint8Array): string {
