@@ -42,12 +42,9 @@ export class HeadTable {
     for (let word = 0; word < seen.length; word++) seen[word] = 0;
   }
 
-  /** Doubles the room; the caller reloads `lines`. */
-  grow(): Int32Array {
-    const grown = new Int32Array(this.lines.length * 2);
-    grown.set(this.lines);
-    this.lines = grown;
-    return grown;
+  /** Makes room for `count` lines; what the table holds is lost. */
+  ensure(count: number): void {
+    if (count * STRIDE > this.lines.length) this.lines = new Int32Array(count * STRIDE);
   }
 
   copy(): HeadTable {

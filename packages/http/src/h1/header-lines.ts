@@ -24,6 +24,8 @@ const SP = 0x20;
 const COLON = 0x3a;
 const UNDERSCORE = 0x5f;
 const DEL = 0x7f;
+/** `a:` CR LF */
+const MIN_LINE_BYTES = 4;
 
 /**
  * Reads header lines from `position` up to and with the empty line. `start` is where the head's text begins: offsets
@@ -39,8 +41,9 @@ export function parseHeaderLines(
   underscores: UnderscoresAction,
 ): number {
   const table = head.table;
-  const seen = table.seen;
-  let lines = table.lines;
+  // Room for all lines there can be: an array that may change in the loop is checked anew for every store.
+  table.ensure(Math.min(maxCount, Math.ceil((end - position) / MIN_LINE_BYTES)));
+  const { seen, lines } = table;
   let line = 0;
   let count = 0;
   let i = position;
@@ -74,7 +77,6 @@ export function parseHeaderLines(
     i += 2;
     while (valueEnd > valueStart && ((byte = buffer[valueEnd - 1]) === SP || byte === HT)) valueEnd--;
     if (++count > maxCount) return HeadError.TOO_MANY_HEADERS;
-    if (line === lines.length) lines = table.grow();
     const id = headerIdAt(buffer, nameStart, nameEnd);
     const canonical = valueStart === nameEnd + 2 && valueEnd + 2 === i && buffer[nameEnd + 1] === SP;
     lines[line + LINE_ID] = id;
