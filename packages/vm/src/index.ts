@@ -19,6 +19,7 @@ export {
   type RewrittenModule,
   rewriteModule,
 } from './limits/module-rewriter/module-rewriter.ts';
+export { stopsEndlessLoops } from './limits/self-test.ts';
 export { WatchdogThread, type WatchdogThreadOptions } from './limits/watchdog-thread.ts';
 export { type LocalHostOptions, localHost } from './local-host.ts';
 export { type LocalMetric, LocalMetrics } from './local-metrics.ts';
