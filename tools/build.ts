@@ -9,7 +9,8 @@ interface Manifest {
   name: string;
   exports: Record<string, string>;
   bin?: Record<string, string>;
-  files: string[];
+  /** Absent in programs, which are not published. */
+  files?: string[];
   dependencies?: Record<string, string>;
   [field: string]: unknown;
 }
@@ -59,7 +60,7 @@ function housePackages(): string[] {
 
 /** Generated declarations stand beside the sources and are not copied by the compiler. */
 function copyPublishedFiles(): void {
-  for (const file of manifest.files) {
+  for (const file of manifest.files ?? []) {
     if (file === 'src') continue;
     const source = join(packageFolder, file);
     if (existsSync(source)) cpSync(source, join(dist, file), { recursive: true });
