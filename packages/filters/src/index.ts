@@ -8,6 +8,7 @@ import { faultFilterType } from './fault/fault.ts';
 import { headerMutationFilterType } from './header-mutation/header-mutation.ts';
 import { headerToMetadataFilterType } from './header-to-metadata/header-to-metadata.ts';
 import { healthCheckFilterType } from './health-check/health-check.ts';
+import { jwtAuthnFilterType } from './jwt-authn/jwt-authn.ts';
 import { localRateLimitFilterType } from './local-rate-limit/local-rate-limit.ts';
 import { rbacFilterType } from './rbac/rbac.ts';
 import { setMetadataFilterType } from './set-metadata/set-metadata.ts';
@@ -15,6 +16,7 @@ import { wasmFilterType } from './wasm/filter-type.ts';
 
 export { httpFilterSupport } from './filter-support.ts';
 export { prepareLocalRateLimits } from './local-rate-limit/shared-buckets.ts';
+export { GUARD_ATTACHMENT, hasLimitedPlugins } from './wasm/attachments.ts';
 export { type PreparedPlugins, type PrepareOptions, prepareWasmPlugins } from './wasm/prepare.ts';
 
 /** All HTTP filters of this package; the router is the proxy's own. */
@@ -27,6 +29,7 @@ export const httpFilterTypes: readonly HttpFilterType[] = [
   headerMutationFilterType,
   headerToMetadataFilterType,
   healthCheckFilterType,
+  jwtAuthnFilterType,
   localRateLimitFilterType,
   rbacFilterType,
   setMetadataFilterType,

@@ -3,8 +3,9 @@
 
 import type { Node, Wasm } from '@dragoman/config';
 import type { FilterContext, HttpFilter, HttpFilterInstance, HttpFilterType, Stream } from '@dragoman/proxy';
-import { PluginStartError } from '@dragoman/vm';
-import { type CompiledCode, NODE_ATTACHMENT } from './attachments.ts';
+import { type Guard, PluginStartError } from '@dragoman/vm';
+import { type CompiledCode, GUARD_ATTACHMENT, NODE_ATTACHMENT } from './attachments.ts';
+import { readPluginLimits } from './plugin-limits.ts';
 import { checkPluginConfig, readPluginConfig, type WasmPluginConfig } from './plugin-settings.ts';
 import { type PluginHandle, PluginVms } from './plugin-vms.ts';
 import { rootProperty } from './root-properties.ts';
@@ -19,7 +20,8 @@ function pluginVms(context: FilterContext): PluginVms {
   let vms = vmsOfWorker.get(context.stats);
   if (vms === undefined) {
     const { asyncClient, logger, stats, timers } = context;
-    vms = new PluginVms({ clock: timers.clock, logger, lane: stats, asyncClient });
+    const guard = context.attachments.get(GUARD_ATTACHMENT) as Guard | undefined;
+    vms = new PluginVms({ clock: timers.clock, logger, lane: stats, asyncClient, ...(guard && { guard }) });
     vmsOfWorker.set(stats, vms);
   }
   return vms;
@@ -35,9 +37,10 @@ export const wasmFilterType: HttpFilterType<Wasm> = {
   },
   /** Throws PluginStartError, with Envoy's words, when the plugin does not start and is not to fail open. */
   create(config, context) {
-    const settings = readPluginConfig(config.config as WasmPluginConfig);
-    const code = context.attachments.get(settings.codeKey) as CompiledCode | undefined;
+    const plugin = config.config as WasmPluginConfig;
     const node = context.attachments.get(NODE_ATTACHMENT) as Node | undefined;
+    const settings = readPluginConfig(plugin, readPluginLimits(node)(plugin.name));
+    const code = context.attachments.get(settings.codeKey) as CompiledCode | undefined;
     try {
       const plugin = pluginVms(context).start(settings, code, path => rootProperty(node, path));
       return new WasmFilterInstance(plugin, context, node);

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import type { Any, DataSource, PluginConfig, VmConfig } from '@dragoman/config';
 import type { VmOptions } from '@dragoman/vm';
 import { configurationBytes } from './configuration-bytes.ts';
+import type { PluginLimits } from './plugin-limits.ts';
 
 /** Fields of the newest PluginConfig besides those every schema has. */
 export type WasmPluginConfig = PluginConfig & {
@@ -38,6 +39,7 @@ export interface PluginSettings {
   /** Configured name, for statistics. */
   readonly runtime: string;
   readonly vm: VmOptions & { readonly vmId: string; readonly vmConfiguration: Buffer };
+  readonly limits: PluginLimits;
   /** Key of the compiled code among a configuration's attachments. */
   readonly codeKey: string;
   readonly failurePolicy: FailurePolicy;
@@ -50,7 +52,7 @@ export interface PluginSettings {
 }
 
 /** The settings of a plugin whose configuration checkPluginConfig() has found nothing wrong with. */
-export function readPluginConfig(config: WasmPluginConfig): PluginSettings {
+export function readPluginConfig(config: WasmPluginConfig, limits: PluginLimits): PluginSettings {
   const vmConfig = config.vmConfig as VmConfig;
   const backoff = config.reloadConfig?.backoff;
   const base = backoff?.baseInterval ?? DEFAULT_RELOAD_BACKOFF_MS;
@@ -65,8 +67,11 @@ export function readPluginConfig(config: WasmPluginConfig): PluginSettings {
       vmConfiguration: configurationBytes(vmConfig.configuration as Any | undefined),
       environment: environmentOf(vmConfig),
       allowedCapabilities: new Set(capabilities),
+      deadlines: limits.deadlines,
+      maxMemoryPages: limits.memoryCapPages,
     },
-    codeKey: codeKey(vmConfig),
+    limits,
+    codeKey: limits.limited ? codeKey(vmConfig) : `${codeKey(vmConfig)}:unlimited`,
     failurePolicy: failurePolicyOf(config),
     renewAfterBackoff: config.failurePolicy === 'FAIL_RELOAD',
     reloadBackoffMs: base,
@@ -113,6 +118,7 @@ export function vmKey(settings: PluginSettings, codeSha256: string): string {
     vm.vmConfiguration.toString('base64'),
     [...(vm.allowedCapabilities ?? [])].sort(),
     [...(vm.environment ?? [])].sort(),
+    [...Object.values(settings.limits.deadlines), settings.limits.memoryCapPages, settings.limits.limited],
   ]);
 }
 

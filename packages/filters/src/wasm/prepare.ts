@@ -6,8 +6,9 @@ import { readFile } from 'node:fs/promises';
 import { type Clock, type Logger, silentLogger, systemClock } from '@dragoman/base';
 import type { Bootstrap, DataSource, RemoteDataSource, VmConfig } from '@dragoman/config';
 import type { StatLane } from '@dragoman/shm';
-import { compileModule, localHost, PluginStartError, Vm } from '@dragoman/vm';
+import { compileModule, type Guard, localHost, ModuleLimitsError, PluginStartError, Vm } from '@dragoman/vm';
 import { type CompiledCode, NODE_ATTACHMENT } from './attachments.ts';
+import { readPluginLimits } from './plugin-limits.ts';
 import {
   checkPluginConfig,
   type PluginSettings,
@@ -28,6 +29,8 @@ export interface PrepareOptions {
    * start is an error here. Without it the workers' own start reports the same failure, and nothing is started twice.
    */
   readonly canary?: boolean;
+  /** The calling thread's guard, for canaries: a plugin that does not end is stopped where a watchdog looks after it. */
+  readonly guard?: Guard;
   /** Fetches remote code; without it remote code is an error. */
   readonly fetchCode?: (source: RemoteDataSource) => Promise<Uint8Array>;
   /** Code compiled for an earlier version of the configuration, to be used again where the bytes are the same. */
@@ -60,19 +63,21 @@ export async function prepareWasmPlugins(
   const plugins = findPlugins(bootstrap).filter(plugin => isComplete(plugin, prepared));
   if (plugins.length === 0) return prepared;
   const { node } = bootstrap as Partial<Bootstrap>;
+  const limitsOf = readPluginLimits(node, (path, message) => prepared.errors.push(`${path}: ${message}`));
   if (node !== undefined) prepared.attachments.set(NODE_ATTACHMENT, node);
   const codes = new Map<string, Promise<CompiledCode>>();
   const bySha256 = new Map<string, Promise<CompiledCode>>();
   const counted = new Set<string>();
   for (const plugin of plugins) {
-    const settings = readPluginConfig(plugin);
+    const settings = readPluginConfig(plugin, limitsOf(plugin.name));
     let code = codes.get(settings.codeKey);
     if (code === undefined) {
-      code = loadCode(plugin.vmConfig as VmConfig, settings.codeKey, bySha256, options);
+      code = loadCode(plugin.vmConfig as VmConfig, settings, bySha256, options);
       codes.set(settings.codeKey, code);
     }
     try {
       const compiled = await code;
+      checkLimits(settings, compiled, prepared);
       prepared.attachments.set(settings.codeKey, compiled);
       countVms(settings, compiled, counted, options);
       if (options.canary) startCanary(settings, compiled, path => rootProperty(node, path), options);
@@ -109,7 +114,7 @@ function isComplete(plugin: WasmPluginConfig, prepared: PreparedPlugins): boolea
 
 async function loadCode(
   vmConfig: VmConfig,
-  key: string,
+  { codeKey, limits }: PluginSettings,
   bySha256: Map<string, Promise<CompiledCode>>,
   options: PrepareOptions,
 ): Promise<CompiledCode> {
@@ -119,14 +124,35 @@ async function loadCode(
   if (wanted !== undefined && wanted.toLowerCase() !== sha256) {
     throw new PluginStartError(`remote code has the sha256 ${sha256}, the configuration says ${wanted}`);
   }
-  const previous = options.previous?.get(key) as CompiledCode | undefined;
+  const previous = options.previous?.get(codeKey) as CompiledCode | undefined;
   if (previous?.sha256 === sha256) return previous;
-  let compiled = bySha256.get(sha256);
+  const form = `${sha256} ${limits.limited}`;
+  let compiled = bySha256.get(form);
   if (compiled === undefined) {
-    compiled = compileModule(bytes).then(module => ({ ...module, sha256 }));
-    bySha256.set(sha256, compiled);
+    compiled = limits.limited
+      ? compileLimited(bytes, sha256)
+      : compileModule(bytes).then(module => ({ ...module, sha256 }));
+    bySha256.set(form, compiled);
   }
   return compiled;
+}
+
+/** Code that cannot be limited is compiled as it is; whether it may run is for checkLimits to say. */
+async function compileLimited(bytes: Uint8Array, sha256: string): Promise<CompiledCode> {
+  try {
+    return { ...(await compileModule(bytes, { limited: true })), sha256 };
+  } catch (error) {
+    if (!(error instanceof ModuleLimitsError)) throw error;
+    return { ...(await compileModule(bytes)), sha256, unlimitedBecause: error.message };
+  }
+}
+
+/** Throws PluginStartError where limits are demanded that the code cannot have; warns where they are only the default. */
+function checkLimits({ name, limits }: PluginSettings, code: CompiledCode, prepared: PreparedPlugins): void {
+  if (code.unlimitedBecause === undefined) return;
+  const fact = `its time and memory cannot be limited: ${code.unlimitedBecause}`;
+  if (limits.demanded) throw new PluginStartError(fact);
+  prepared.warnings.push(`plugin ${name} runs without limits, ${fact}`);
 }
 
 async function readCode(vmConfig: VmConfig, options: PrepareOptions): Promise<Uint8Array> {
@@ -193,7 +219,8 @@ function startCanary(
     grpcStream: () => unanswered,
     getProperty: (_root, path) => rootProperties(path),
   });
-  const vm = Vm.start(code, host, settings.vm);
+  const { guard } = options;
+  const vm = Vm.start(code, guard === undefined ? host : { ...host, guard }, settings.vm);
   try {
     vm.startRoot(settings);
   } finally {

@@ -9,6 +9,7 @@ import {
   type Callout,
   type ForeignFunction,
   type GrpcStream,
+  type Guard,
   type HttpCall,
   type HttpCallResponse,
   LocalSharedData,
@@ -41,6 +42,7 @@ export interface WorkerParts {
   readonly logger: Logger;
   readonly lane: StatLane;
   readonly asyncClient: AsyncClient;
+  readonly guard?: Guard;
 }
 
 /** Values of the properties that need no stream. */
@@ -63,6 +65,7 @@ export class WorkerVmHost implements VmHost {
   readonly sharedData: SharedData;
   readonly sharedQueues: SharedQueues;
   readonly metrics: Metrics;
+  readonly guard?: Guard;
   readonly foreignFunctions: ReadonlyMap<string, ForeignFunction> = standardForeignFunctions;
   readonly #logger: Logger;
   readonly #asyncClient: AsyncClient;
@@ -76,6 +79,7 @@ export class WorkerVmHost implements VmHost {
     onFailure: (failure: VmFailure) => void,
   ) {
     this.clock = parts.clock;
+    if (parts.guard !== undefined) this.guard = parts.guard;
     this.sharedData = state.sharedData;
     this.sharedQueues = state.sharedQueues;
     this.metrics = state.metrics;
