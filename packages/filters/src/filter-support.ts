@@ -2,12 +2,13 @@
 // and the names their types go by. The filters whose tables stand with the schema itself are not listed again.
 
 import type { SupportDeclaration } from '@dragoman/config';
+import { jwtAuthnSupport } from './jwt-authn/support.ts';
 
 const HTTP = 'envoy.extensions.filters.http';
 const RBAC = 'envoy.config.rbac.v3';
 const GZIP = 'envoy.extensions.compression.gzip.compressor.v3.Gzip';
 
-export const httpFilterSupport: SupportDeclaration = {
+const smallFilters: SupportDeclaration = {
   extensions: {
     'envoy.filters.http': {
       [`${HTTP}.buffer.v3.Buffer`]: ['envoy.filters.http.buffer', 'envoy.buffer'],
@@ -131,3 +132,18 @@ export const httpFilterSupport: SupportDeclaration = {
     [GZIP]: { chunk_size: 'output has the size it has' },
   },
 };
+
+/** What all filters of this package support; larger ones keep their tables in their folders. */
+export const httpFilterSupport: SupportDeclaration = merged([smallFilters, jwtAuthnSupport]);
+
+function merged(declarations: readonly SupportDeclaration[]): SupportDeclaration {
+  const extensions: NonNullable<SupportDeclaration['extensions']> = {};
+  for (const declaration of declarations)
+    for (const [category, types] of Object.entries(declaration.extensions ?? {}))
+      extensions[category] = { ...extensions[category], ...types };
+  return {
+    extensions,
+    fields: Object.assign({}, ...declarations.map(declaration => declaration.fields)),
+    harmless: Object.assign({}, ...declarations.map(declaration => declaration.harmless)),
+  };
+}

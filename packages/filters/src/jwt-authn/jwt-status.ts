@@ -1,0 +1,78 @@
+// What can be wrong with a token, in Envoy's order (the numbers are visible in `failed_status_in_metadata`) and words
+// (they are the body of the answer).
+
+/** Index into the texts below. */
+export const JwtStatus = {
+  Ok: 0,
+  Missing: 1,
+  NotYetValid: 2,
+  Expired: 3,
+  BadFormat: 4,
+  HeaderBadBase64: 5,
+  HeaderBadJson: 6,
+  HeaderBadAlg: 7,
+  HeaderUnsupportedAlg: 8,
+  HeaderBadKid: 9,
+  PayloadBadBase64: 10,
+  PayloadBadJson: 11,
+  IssNotString: 12,
+  SubNotString: 13,
+  IatNotInteger: 14,
+  IatOutOfRange: 15,
+  NbfNotInteger: 16,
+  NbfOutOfRange: 17,
+  ExpNotInteger: 18,
+  ExpOutOfRange: 19,
+  JtiNotString: 20,
+  AudNotString: 21,
+  SignatureBadBase64: 22,
+  UnknownIssuer: 24,
+  AudienceNotAllowed: 25,
+  VerificationFail: 26,
+  JwksParseError: 28,
+  JwksNoKeys: 29,
+  JwksBadKeys: 30,
+  JwksNoValidKeys: 31,
+  JwksKidAlgMismatch: 32,
+  JwksFetchFail: 40,
+} as const;
+export type JwtStatus = (typeof JwtStatus)[keyof typeof JwtStatus];
+
+const TEXTS: Readonly<Record<JwtStatus, string>> = {
+  0: 'OK',
+  1: 'Jwt is missing',
+  2: 'Jwt not yet valid',
+  3: 'Jwt is expired',
+  4: 'Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections',
+  5: 'Jwt header is an invalid Base64url encoded',
+  6: 'Jwt header is an invalid JSON',
+  7: 'Jwt header [alg] field is required and must be a string',
+  8: 'Jwt header [alg] is not supported',
+  9: 'Jwt header [kid] field is not a string',
+  10: 'Jwt payload is an invalid Base64url encoded',
+  11: 'Jwt payload is an invalid JSON',
+  12: 'Jwt payload [iss] field is not a string',
+  13: 'Jwt payload [sub] field is not a string',
+  14: 'Jwt payload [iat] field is not an integer',
+  15: 'Jwt payload [iat] field is not a positive 64 bit integer',
+  16: 'Jwt payload [nbf] field is not an integer',
+  17: 'Jwt payload [nbf] field is not a positive 64 bit integer',
+  18: 'Jwt payload [exp] field is not an integer',
+  19: 'Jwt payload [exp] field is not a positive 64 bit integer',
+  20: 'Jwt payload [jti] field is not a string',
+  21: 'Jwt payload [aud] field is not a string or string list',
+  22: 'Jwt signature is an invalid Base64url encoded',
+  24: 'Jwt issuer is not configured',
+  25: 'Audiences in Jwt are not allowed',
+  26: 'Jwt verification fails',
+  28: 'Jwks is an invalid JSON',
+  29: 'Jwks does not have [keys] field',
+  30: '[keys] in Jwks is not an array',
+  31: "Jwks doesn't have any valid public key",
+  32: "Jwks doesn't have key to match kid or alg from Jwt",
+  40: 'Jwks remote fetch is failed',
+};
+
+export function jwtStatusText(status: JwtStatus): string {
+  return TEXTS[status];
+}
