@@ -41,7 +41,7 @@ export function parseHeaderLines(
   underscores: UnderscoresAction,
 ): number {
   const table = head.table;
-  // Room for all lines there can be: an array that may change in the loop is checked anew for every store.
+  // Room for all lines there can be, so that the loop neither checks for room nor sees the array change.
   table.ensure(Math.min(maxCount, Math.ceil((end - position) / MIN_LINE_BYTES)));
   const { seen, lines } = table;
   let line = 0;
