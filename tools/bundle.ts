@@ -18,6 +18,8 @@ const ENTRIES = {
   worker: 'apps/gateway/src/worker.ts',
   'demo-upstream': 'apps/gateway/src/demo/demo-upstream.ts',
   'serve-task': 'packages/pool/src/serve-task.ts',
+  'watchdog-program': 'packages/vm/src/limits/watchdog-program.ts',
+  'self-test-program': 'packages/vm/src/limits/self-test-program.ts',
 };
 
 /**

@@ -4,6 +4,7 @@
 import { writeFileSync } from 'node:fs';
 import { AdminServer, type ServerState, ServerStats } from '@dragoman/admin';
 import { DragomanError, systemClock } from '@dragoman/base';
+import { hasLimitedPlugins } from '@dragoman/filters';
 import { compileStatsMatcher, compileStringMatcher, PrometheusText } from '@dragoman/metrics';
 import { type BoundListener, ClusterDirectory, clusterResolvers, type Snapshot } from '@dragoman/proxy';
 import type { StatLane } from '@dragoman/shm';
@@ -12,6 +13,7 @@ import type { Settings } from './command-line.ts';
 import type { Configuration } from './configuration.ts';
 import type { LogFile } from './logging/log-file.ts';
 import type { LogWriter } from './logging/log-writer.ts';
+import { PluginWatch } from './plugin-watch.ts';
 import { RuntimeLayers } from './runtime-layers.ts';
 import { BUILD_VERSION } from './version.ts';
 import type { VisibleStats } from './visible-stats.ts';
@@ -45,6 +47,7 @@ export class ControlPlane implements FleetOwner {
   readonly #workerRestarts: number;
   #listeners: readonly BoundListener[] = [];
   #flushTimer: NodeJS.Timeout | null = null;
+  #pluginWatch: PluginWatch | null = null;
   #state: ServerState = 'INITIALIZING';
 
   /** `onQuit` is called when somebody asks the admin interface to end the process. */
@@ -102,6 +105,7 @@ export class ControlPlane implements FleetOwner {
     this.#state = 'LIVE';
     this.#serverStats.initialized(Date.now() - startTimeMs);
     log.log('info', 'main', 'starting main dispatch loop');
+    void this.#pluginWatch?.test();
   }
 
   async #initialize(): Promise<void> {
@@ -116,6 +120,7 @@ export class ControlPlane implements FleetOwner {
     log.log('info', 'config', `loading ${listeners.length} listener(s)`);
     if (settings.mode === 'init_only') return;
     log.log('info', 'config', 'all dependencies initialized. starting workers');
+    if (hasLimitedPlugins(this.#configuration.attachments)) this.#pluginWatch = new PluginWatch(fleet, log);
     this.#listeners = await fleet.start(this);
     this.#countListeners(listeners.length);
     const intervalMs = bootstrap.statsFlushInterval ?? DEFAULT_FLUSH_INTERVAL_MS;
@@ -140,7 +145,7 @@ export class ControlPlane implements FleetOwner {
   async close(): Promise<void> {
     if (this.#flushTimer !== null) clearInterval(this.#flushTimer);
     this.#directory.close();
-    await Promise.all([this.#admin?.close(), this.#foundations.fleet.close()]);
+    await Promise.all([this.#admin?.close(), this.#foundations.fleet.close(), this.#pluginWatch?.close()]);
   }
 
   /** Opens log files anew, after a rotation. */

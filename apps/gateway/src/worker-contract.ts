@@ -7,6 +7,8 @@ import type { LogSettings } from './logging/log-writer.ts';
 /** What a worker thread is given when it starts. */
 export interface WorkerData {
   readonly lane: StatLaneMemory;
+  /** Of the worker's Guard: shared, so that a watchdog sees how long plugins run. */
+  readonly guardMemory: WebAssembly.Memory;
   readonly concurrency: number;
   readonly log: LogSettings;
   readonly serviceCluster: string;

@@ -21,10 +21,18 @@ export interface FleetOwner {
   currentSnapshot(): Snapshot;
 }
 
+/** Looks after guards by their memory, each under the index of its worker. */
+export interface GuardWatcher {
+  watch(workerIndex: number, guardMemory: WebAssembly.Memory): void;
+  unwatch(workerIndex: number): void;
+}
+
 export class WorkerFleet {
   readonly #pool: WorkerPool<WorkerData>;
   readonly #logger: Logger;
   readonly #laneIds = new Map<number, number>();
+  readonly #guardMemories = new Map<number, WebAssembly.Memory>();
+  #guardWatcher: GuardWatcher | null = null;
   /** Workers that have had their snapshot: updates go to them. */
   readonly #served = new Set<number>();
   #owner: FleetOwner | null = null;
@@ -43,6 +51,7 @@ export class WorkerFleet {
         this.#laneIds.set(workerIndex, stats.addLane(lane));
         return {
           lane,
+          guardMemory: this.#newGuardMemory(workerIndex),
           concurrency: settings.concurrency,
           log: log.settings,
           serviceCluster: settings.serviceCluster,
@@ -52,6 +61,8 @@ export class WorkerFleet {
       },
       releaseData: workerIndex => {
         this.#served.delete(workerIndex);
+        this.#guardMemories.delete(workerIndex);
+        this.#guardWatcher?.unwatch(workerIndex);
         stats.retireLane(this.#laneIds.get(workerIndex)!);
         this.#owner?.onWorkerDeath(workerIndex);
       },
@@ -85,6 +96,12 @@ export class WorkerFleet {
     const others = Array.from({ length: this.concurrency - 1 }, (_, index) => index + 1);
     await Promise.all(others.map(index => this.#apply(index, owner.currentSnapshot())));
     return bound;
+  }
+
+  /** Gives the guards of all workers, now and later, to `watcher`. */
+  watchGuards(watcher: GuardWatcher): void {
+    this.#guardWatcher = watcher;
+    for (const [workerIndex, memory] of this.#guardMemories) watcher.watch(workerIndex, memory);
   }
 
   /** Posts to the workers that have their snapshot. */
@@ -127,6 +144,14 @@ export class WorkerFleet {
   /** Ends one worker at once; another takes its place. */
   terminate(workerIndex: number): void {
     this.#pool.terminate(workerIndex);
+  }
+
+  /** Made here and not by the Guard itself: its package would be loaded before the threads are started. */
+  #newGuardMemory(workerIndex: number): WebAssembly.Memory {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    this.#guardMemories.set(workerIndex, memory);
+    this.#guardWatcher?.watch(workerIndex, memory);
+    return memory;
   }
 
   async #apply(workerIndex: number, snapshot: Snapshot): Promise<BoundListener[]> {

@@ -1,16 +1,18 @@
 // The program of every worker thread: a WorkerServer and its line to the main thread. Nothing is decided here.
 
-import { httpFilterTypes } from '@dragoman/filters';
+import { GUARD_ATTACHMENT, httpFilterTypes } from '@dragoman/filters';
 import type { WorkerChannel } from '@dragoman/pool';
 import type { ClusterUpdate, Snapshot } from '@dragoman/proxy';
 import { WorkerServer } from '@dragoman/proxy';
 import { StatLane } from '@dragoman/shm';
+import { Guard } from '@dragoman/vm';
 import type { LogLevelTable } from './logging/log-levels.ts';
 import { LogWriter } from './logging/log-writer.ts';
 import { REPORT_EVENT, type WorkerData } from './worker-contract.ts';
 
 export default function serve(channel: WorkerChannel<WorkerData>): void {
-  const { lane, log, ...settings } = channel.data;
+  const { lane, log, guardMemory, ...settings } = channel.data;
+  const guard = new Guard(guardMemory);
   const logger = new LogWriter(log);
   const server = new WorkerServer({
     ...settings,
@@ -21,7 +23,11 @@ export default function serve(channel: WorkerChannel<WorkerData>): void {
     report: report => channel.emit(REPORT_EVENT, report),
   });
   channel.serve({
-    apply: (snapshot: Snapshot) => server.applySnapshot(snapshot),
+    apply: (snapshot: Snapshot) =>
+      server.applySnapshot({
+        ...snapshot,
+        attachments: new Map([...snapshot.attachments, [GUARD_ATTACHMENT, guard]]),
+      }),
     update: (update: ClusterUpdate) => server.applyClusterUpdate(update),
     runtime: (merged: ReadonlyMap<string, unknown>) => server.setRuntime(merged),
     'stop-listeners': (inboundOnly: boolean) => server.stopListeners(inboundOnly),

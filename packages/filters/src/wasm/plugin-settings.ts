@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import type { Any, DataSource, PluginConfig, VmConfig } from '@dragoman/config';
 import type { VmOptions } from '@dragoman/vm';
 import { configurationBytes } from './configuration-bytes.ts';
-import type { PluginLimits } from './plugin-limits.ts';
+import { type PluginLimits, readPluginLimits } from './plugin-limits.ts';
 
 /** Fields of the newest PluginConfig besides those every schema has. */
 export type WasmPluginConfig = PluginConfig & {
@@ -52,7 +52,10 @@ export interface PluginSettings {
 }
 
 /** The settings of a plugin whose configuration checkPluginConfig() has found nothing wrong with. */
-export function readPluginConfig(config: WasmPluginConfig, limits: PluginLimits): PluginSettings {
+export function readPluginConfig(
+  config: WasmPluginConfig,
+  limits: PluginLimits = readPluginLimits(undefined)(config.name),
+): PluginSettings {
   const vmConfig = config.vmConfig as VmConfig;
   const backoff = config.reloadConfig?.backoff;
   const base = backoff?.baseInterval ?? DEFAULT_RELOAD_BACKOFF_MS;
