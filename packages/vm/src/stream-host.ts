@@ -50,6 +50,8 @@ export interface StreamHost {
   /** Resets the stream, or closes that side of the connection (StreamType). */
   closeStream(streamType: number): void;
   sendLocalResponse(response: LocalResponse): void;
+  /** The last of the call-outs started on behalf of the stream has been answered, and the guest has heard of it. */
+  onCalloutsDone?(): void;
   /** During the guest's call: the request's trailers, made now, or null where none can be. */
   createRequestTrailers(): GuestHeaderMap | null;
   /** During the guest's call: the response's trailers, made now, or null where none can be. */

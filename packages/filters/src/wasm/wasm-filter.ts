@@ -27,6 +27,7 @@ import { StreamBody } from './stream-body.ts';
 import { streamProperty } from './stream-properties.ts';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
+const STOP_ITERATION = 1;
 const BODY_BUFFER = 1;
 const FAILURE_DETAILS = 'wasm_fail_stream';
 const GRPC_UNAVAILABLE = 14;
@@ -47,6 +48,9 @@ export class WasmFilter implements HttpFilter, StreamHost {
   #inEncode = false;
   #continueDecode = false;
   #continueEncode = false;
+  /** Headers wait (StopIteration) while body callbacks go on, and what those let pass waits for a call-out's answer. */
+  #requestHeadersPaused = false;
+  #requestHeldForCallouts = false;
 
   constructor(instance: WasmFilterInstance) {
     this.#instance = instance;
@@ -61,7 +65,9 @@ export class WasmFilter implements HttpFilter, StreamHost {
     if (root === null || !this.#begin(stream, root)) return this.#failDecode(stream, STOP_ALL_AND_WATERMARK);
     this.#inDecode = true;
     const status = this.#context!.onRequestHeaders(headers, endStream);
-    return this.#leaveDecode(stream, status, STOP_ALL_AND_WATERMARK) as HeadersStatus;
+    const answer = this.#leaveDecode(stream, status, STOP_ALL_AND_WATERMARK) as HeadersStatus;
+    this.#requestHeadersPaused = answer === STOP_ITERATION;
+    return answer;
   }
 
   decodeData(stream: Stream, data: DataFrame, endStream: boolean): DataStatus {
@@ -77,14 +83,14 @@ export class WasmFilter implements HttpFilter, StreamHost {
     this.#requestBody.frame = null;
     const answer = this.#leaveDecode(stream, status, STOP_NO_BUFFER) as DataStatus;
     this.#bufferingRequest = answer === BODY_BUFFER;
-    return answer;
+    return this.#holdForCallouts(answer, BODY_BUFFER) as DataStatus;
   }
 
   decodeTrailers(stream: Stream, trailers: HeaderMap): TrailersStatus {
     if (this.#bypassed || this.#context === null) return 0;
     this.#inDecode = true;
     const status = this.#context.onRequestTrailers(trailers);
-    return this.#leaveDecode(stream, status, 1) as TrailersStatus;
+    return this.#holdForCallouts(this.#leaveDecode(stream, status, 1), STOP_ITERATION) as TrailersStatus;
   }
 
   encodeHeaders(stream: Stream, headers: ResponseHeaders, endStream: boolean): HeadersStatus {
@@ -139,6 +145,7 @@ export class WasmFilter implements HttpFilter, StreamHost {
     this.#bypassed = false;
     this.#bufferingRequest = this.#bufferingResponse = false;
     this.#continueDecode = this.#continueEncode = false;
+    this.#requestHeadersPaused = this.#requestHeldForCallouts = false;
     this.#instance.recycle(this);
   }
 
@@ -161,7 +168,21 @@ export class WasmFilter implements HttpFilter, StreamHost {
     if (status === FAILED) return this.#failDecode(stream, stop);
     if (!this.#continueDecode) return status;
     this.#continueDecode = false;
+    this.#requestHeadersPaused = false;
     return 0;
+  }
+
+  /**
+   * A Continue from body or trailers lets go paused headers, too. In Envoy that takes a request to the upstream before the
+   * authorization it waits for has been answered; here it waits as long as a call-out of the stream is under way.
+   */
+  #holdForCallouts(answer: number, hold: number): number {
+    if (answer !== 0 || !this.#requestHeadersPaused || this.#bypassed || this.#context === null)
+      return answer;
+    this.#requestHeldForCallouts = this.#context.pendingCallouts > 0;
+    if (this.#requestHeldForCallouts) return hold;
+    this.#requestHeadersPaused = false;
+    return answer;
   }
 
   #leaveEncode(stream: Stream, status: number, stop: number): number {
@@ -197,8 +218,13 @@ export class WasmFilter implements HttpFilter, StreamHost {
     if (this.#inDecode) this.#continueDecode = true;
     else if (this.#stream !== null) {
       this.#bufferingRequest = false;
+      this.#requestHeadersPaused = this.#requestHeldForCallouts = false;
       this.#stream.continueDecoding(this);
     }
+  }
+
+  onCalloutsDone(): void {
+    if (this.#requestHeldForCallouts && !this.#inDecode) this.continueRequest();
   }
 
   continueResponse(): void {

@@ -53,6 +53,8 @@ export class RootContext extends Context {
   /** on_done answered 0: proxy_done is awaited (S26). */
   donePending = false;
   readonly #callouts = new Map<number, Callout>();
+  /** Ids of the streams on whose behalf calls were started, by token. */
+  readonly #askers = new Map<number, number>();
   #tickPeriodMs = 0;
   #cancelTick: (() => void) | null = null;
 
@@ -138,6 +140,18 @@ export class RootContext extends Context {
   /** Remembers a started call-out under its token, so that it can be called off. */
   addCallout(token: number, callout: Callout): void {
     this.#callouts.set(token, callout);
+    const { stream } = this.vm.effective;
+    if (stream === null) return;
+    this.#askers.set(token, stream.id);
+    stream.pendingCallouts++;
+  }
+
+  /** Tells the stream that had asked, if it still lives, when the last of its call-outs is over. */
+  #settle(token: number): void {
+    const id = this.#askers.get(token);
+    if (id === undefined || !this.#askers.delete(token)) return;
+    const stream = this.vm.context(id)?.stream ?? null;
+    if (stream !== null && --stream.pendingCallouts === 0) stream.host?.onCalloutsDone?.();
   }
 
   callout(token: number): Callout | undefined {
@@ -170,6 +184,7 @@ export class RootContext extends Context {
     );
     this.callHeaders = this.callTrailers = this.callBody = null;
     this.statusMessage = '';
+    this.#settle(token);
   }
 
   /** What the embedder tells of the gRPC call or stream with that token. A unary call reports one thing only (S79). */
@@ -193,6 +208,7 @@ export class RootContext extends Context {
           this.grpcMessage = message;
           this.#call('proxy_on_grpc_receive', 0, vm.callbacks.onGrpcReceive, this.id, token, message.length);
           this.grpcMessage = null;
+          if (unary) this.#settle(token);
         }),
       onTrailingMetadata: metadata =>
         whenOpen(() => {
@@ -209,6 +225,7 @@ export class RootContext extends Context {
           this.statusMessage = message;
           this.#call('proxy_on_grpc_close', 0, vm.callbacks.onGrpcClose, this.id, token, grpcStatus);
           this.statusMessage = '';
+          this.#settle(token);
         }),
     };
   }
@@ -223,6 +240,7 @@ export class RootContext extends Context {
     if (callout === undefined) return false;
     this.#callouts.delete(token);
     callout.cancel();
+    this.vm.defer(() => this.#settle(token));
     return true;
   }
 
@@ -230,6 +248,7 @@ export class RootContext extends Context {
   dropCallouts(): void {
     for (const callout of this.#callouts.values()) callout.cancel();
     this.#callouts.clear();
+    this.#askers.clear();
   }
 
   /** Announces the end: done, and delete at once or after proxy_done (ABI reference 2.6). */

@@ -32,6 +32,8 @@ export class StreamContext extends Context {
   logging = false;
   /** The guest has changed something of this stream or answered it. */
   mutated = false;
+  /** Call-outs started on behalf of this stream that have not been answered yet. */
+  pendingCallouts = 0;
   /** Announced to the guest and not yet deleted. */
   live = false;
 
@@ -50,6 +52,7 @@ export class StreamContext extends Context {
     this.root = root;
     this.host = host;
     this.mutated = false;
+    this.pendingCallouts = 0;
     this.logging = false;
     this.dropRequest();
     this.#dropResponse();
