@@ -139,7 +139,7 @@ export class Http2ServerStream implements ResponseEncoder {
     if (http2 === null || http2.destroyed) return;
     this.#connection?.countReset();
     this.#head = null;
-    http2.close(code);
+    resetStream(http2, code);
   }
 
   #sendHead(moreToCome: boolean): void {
@@ -214,6 +214,22 @@ export class Http2ServerStream implements ResponseEncoder {
     }
     connection.onStreamClosed(this, http2.rstCode ?? 0);
   }
+}
+
+/**
+ * Sends RST_STREAM. The public close() ends the writable side first, and then a response that was cut off looks like a
+ * complete one: DATA with END_STREAM goes out, and the reset is dropped (Node 26).
+ */
+function resetStream(http2: ServerHttp2Stream, code: number): void {
+  const symbol = Object.getOwnPropertySymbols(http2).find(({ description }) => description === 'kHandle');
+  const handle =
+    symbol === undefined ? undefined : (http2 as unknown as Record<symbol, StreamHandle>)[symbol];
+  if (handle?.rstStream === undefined) http2.close(code);
+  else handle.rstStream(code);
+}
+
+interface StreamHandle {
+  rstStream?(code: number): void;
 }
 
 function trailerFields(trailers: HeaderMap): Record<string, string | string[]> {

@@ -78,7 +78,6 @@ export class TcpProxyConnection implements DownstreamConnection, BytesReader, Tc
     const { settings, worker } = this.#handler;
     const target = this.#handler.target(this.#connection);
     const { lane } = worker;
-    this.info.upstreamCluster = target.cluster;
     const cluster = worker.clusters.get(target.cluster);
     if (cluster === undefined) {
       lane.inc(this.#handler.stats.downstreamCxNoRoute);
@@ -87,6 +86,7 @@ export class TcpProxyConnection implements DownstreamConnection, BytesReader, Tc
       return;
     }
     this.#cluster = cluster;
+    this.info.upstreamCluster = target.cluster;
     this.info.upstreamClusterObservabilityName = cluster.config.altStatName || cluster.name;
     this.info.upstreamClusterMetadata = cluster.metadata ?? null;
     this.#lb.metadataMatch = target.metadataMatch;

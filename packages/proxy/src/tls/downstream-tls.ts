@@ -24,6 +24,7 @@ import {
   certificatesOf,
   type LoadedCertificate,
   loadCertificate,
+  onePerKeyType,
   type StaticSecrets,
   ticketKey,
   validationOf,
@@ -256,11 +257,4 @@ function namesOf({ info }: LoadedCertificate): string[] {
   if (info.dnsSans.length > 0) return info.dnsSans.map(name => name.toLowerCase());
   const commonName = /(?:^|,)CN=([^,]+)/.exec(info.subject)?.[1];
   return commonName === undefined ? [] : [commonName.toLowerCase()];
-}
-
-/** OpenSSL holds one certificate of each key type; the first of a type counts. */
-function onePerKeyType(certificates: readonly LoadedCertificate[]): LoadedCertificate[] {
-  return certificates.filter(
-    (one, i) => certificates.findIndex(({ keyType }) => keyType === one.keyType) === i,
-  );
 }

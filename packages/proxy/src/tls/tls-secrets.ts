@@ -165,3 +165,10 @@ export function ticketKey(source: DataSource): Buffer {
   const key = createHash('sha256').update(bytes).digest();
   return Buffer.concat([bytes.subarray(0, 16), key]);
 }
+
+/** OpenSSL holds one certificate of each key type; the first of a type counts. */
+export function onePerKeyType(certificates: readonly LoadedCertificate[]): LoadedCertificate[] {
+  return certificates.filter(
+    (one, i) => certificates.findIndex(({ keyType }) => keyType === one.keyType) === i,
+  );
+}

@@ -21,6 +21,7 @@ import { secureContextOptions } from './tls-options.ts';
 import {
   certificatesOf,
   loadCertificate,
+  onePerKeyType,
   type StaticSecrets,
   sourceName,
   staticSecrets,
@@ -104,7 +105,7 @@ function checkCommon(
     throw new Error('Multiple TLS certificates are not supported for client contexts');
   const certificates = configs.map(loadCertificate);
   const validation = validationOf(common, secrets);
-  const options = secureContextOptions(common, certificates, validation, role);
+  const options = secureContextOptions(common, onePerKeyType(certificates), validation, role);
   process.getBuiltinModule('node:tls').createSecureContext(options);
   new PeerVerifier(validation);
   const names =
