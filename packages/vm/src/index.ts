@@ -23,6 +23,7 @@ export { stopsEndlessLoops } from './limits/self-test.ts';
 export { WatchdogThread, type WatchdogThreadOptions } from './limits/watchdog-thread.ts';
 export { type LocalHostOptions, localHost } from './local-host.ts';
 export { type LocalMetric, LocalMetrics } from './local-metrics.ts';
+export { LocalStream, type LocalStreamOptions, type StepResult } from './local-stream.ts';
 export { MemoryBody } from './memory-body.ts';
 export {
   type CheckOptions,
