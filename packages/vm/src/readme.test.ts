@@ -19,9 +19,3 @@ test('the example of the README runs and prints what it says', () => {
   assert.equal(status, 0, stderr);
   assert.match(stdout, /^continue$/m);
 });
-    assert.equal(status, 0, stderr);
-    assert.match(stdout, /^continue$/m);
-  } finally {
-    rmSync(program);
-  }
-});
