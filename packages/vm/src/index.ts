@@ -1,4 +1,5 @@
 // Entry of @dragoman/vm: a Proxy-Wasm host. Loads, checks and runs modules; knows no proxy.
+export { ArenaSharedData, ArenaSharedQueues } from './arena-state.ts';
 export { Context } from './contexts/context.ts';
 export { RootContext, type RootOptions } from './contexts/root-context.ts';
 export { FAILED, STOP_ALL_AND_WATERMARK, STOP_NO_BUFFER, StreamContext } from './contexts/stream-context.ts';

@@ -1,5 +1,6 @@
 // Queues between the plugins of one thread; the counterpart of shared-data.ts.
 
+import { Status } from '@dragoman/abi';
 import type { SharedQueues } from './vm-host.ts';
 
 interface Queue {
@@ -34,12 +35,12 @@ export class LocalSharedQueues implements SharedQueues {
     return this.#byName.get(queueKey(vmId, name))?.token ?? 0;
   }
 
-  enqueue(token: number, item: Buffer): boolean {
+  enqueue(token: number, item: Buffer): Status {
     const queue = this.#byToken.get(token);
-    if (queue === undefined) return false;
+    if (queue === undefined) return Status.NotFound;
     queue.items.push(item);
     this.#schedule(() => queue.onItem(token));
-    return true;
+    return Status.Ok;
   }
 
   dequeue(token: number): Uint8Array | null | undefined {

@@ -64,18 +64,21 @@ export interface GrpcListener {
 export interface SharedData {
   /** Null when the key is absent. `cas` is never 0. */
   get(vmId: string, key: string): { readonly value: Uint8Array; readonly cas: number } | null;
-  /** `value` is owned by the store. cas 0 sets unconditionally; otherwise CasMismatch when the key has another. */
+  /**
+   * `value` is owned by the store. cas 0 sets unconditionally; otherwise CasMismatch when the key has another.
+   * InternalFailure: there is no room.
+   */
   set(vmId: string, key: string, value: Buffer, cas: number): Status;
 }
 
 /** Queues that plugins share, by VM id and name (ABI reference 7.3). Tokens are unique and never 0. */
 export interface SharedQueues {
-  /** `onItem` replaces the listener before it; called once for every item, never inside enqueue(). */
+  /** `onItem` replaces the listener before it; called once for every item, never inside enqueue(). 0: there is no room. */
   register(vmId: string, name: string, onItem: (token: number) => void): number;
   /** 0 when there is none. */
   resolve(vmId: string, name: string): number;
-  /** `item` is owned by the queue. False for an unknown token. */
-  enqueue(token: number, item: Buffer): boolean;
+  /** `item` is owned by the queue. NotFound for an unknown token, InternalFailure when there is no room. */
+  enqueue(token: number, item: Buffer): Status;
   /** Undefined for an unknown token, null for an empty queue. */
   dequeue(token: number): Uint8Array | null | undefined;
 }

@@ -22,3 +22,6 @@ export const GUARD_ATTACHMENT = 'wasm:guard';
 
 /** Key of the node of the bootstrap, which plugins read as xds.node. */
 export const NODE_ATTACHMENT = 'wasm:node';
+
+/** Key of the memory in which plugins of all workers share data and queues (ArenaMemory). */
+export const SHARED_STATE_ATTACHMENT = 'wasm:shared-state';

@@ -3,12 +3,19 @@
 
 import type { Node, Wasm } from '@dragoman/config';
 import type { FilterContext, HttpFilter, HttpFilterInstance, HttpFilterType, Stream } from '@dragoman/proxy';
+import { Arena, type ArenaMemory } from '@dragoman/shm';
 import { type Guard, PluginStartError } from '@dragoman/vm';
-import { type CompiledCode, GUARD_ATTACHMENT, NODE_ATTACHMENT } from './attachments.ts';
+import {
+  type CompiledCode,
+  GUARD_ATTACHMENT,
+  NODE_ATTACHMENT,
+  SHARED_STATE_ATTACHMENT,
+} from './attachments.ts';
 import { readPluginLimits } from './plugin-limits.ts';
 import { checkPluginConfig, readPluginConfig, type WasmPluginConfig } from './plugin-settings.ts';
 import { type PluginHandle, PluginVms } from './plugin-vms.ts';
 import { rootProperty } from './root-properties.ts';
+import { arenaOwner } from './shared-state.ts';
 import { WasmFilter } from './wasm-filter.ts';
 
 export const WASM_FILTER_TYPE = 'envoy.extensions.filters.http.wasm.v3.Wasm';
@@ -21,7 +28,15 @@ function pluginVms(context: FilterContext): PluginVms {
   if (vms === undefined) {
     const { asyncClient, logger, stats, timers } = context;
     const guard = context.attachments.get(GUARD_ATTACHMENT) as Guard | undefined;
-    vms = new PluginVms({ clock: timers.clock, logger, lane: stats, asyncClient, ...(guard && { guard }) });
+    const shared = context.attachments.get(SHARED_STATE_ATTACHMENT) as ArenaMemory | undefined;
+    vms = new PluginVms({
+      clock: timers.clock,
+      logger,
+      lane: stats,
+      asyncClient,
+      ...(guard && { guard }),
+      ...(shared && { arena: new Arena(shared, arenaOwner(context.workerIndex)) }),
+    });
     vmsOfWorker.set(stats, vms);
   }
   return vms;

@@ -28,7 +28,7 @@ export class PluginVms {
 
   constructor(parts: WorkerParts) {
     this.parts = parts;
-    this.state = new WorkerWasmState(parts.lane);
+    this.state = new WorkerWasmState(parts);
   }
 
   /**

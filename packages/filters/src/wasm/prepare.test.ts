@@ -5,14 +5,15 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { BufferType, HOST_CALLS, MetricType } from '@dragoman/abi';
 import type { Any } from '@dragoman/config';
-import { StatLane, StatTable } from '@dragoman/shm';
+import { Arena, type ArenaMemory, SharedQueueStore, StatLane, StatTable } from '@dragoman/shm';
 import { ModuleBuilder, op } from '@dragoman/testkit';
-import type { CompiledCode } from './attachments.ts';
+import { type CompiledCode, SHARED_STATE_ATTACHMENT } from './attachments.ts';
 import { configurationBytes } from './configuration-bytes.ts';
 import { LaneMetrics } from './lane-metrics.ts';
 import { readPluginLimits } from './plugin-limits.ts';
 import { checkPluginConfig, readPluginConfig, vmKey, type WasmPluginConfig } from './plugin-settings.ts';
 import { prepareWasmPlugins } from './prepare.ts';
+import { arenaOwner, releaseWorkerSharedState } from './shared-state.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'wasm-prepare-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -80,7 +81,7 @@ describe('preparing plugins on the main thread', () => {
   test('code is compiled once for all plugins that use it, wherever they stand', async () => {
     const { attachments, errors } = await prepareWasmPlugins(holding(file(good), file(good, { name: 'q' })));
     assert.deepEqual(errors, []);
-    assert.deepEqual([...attachments.keys()], [`wasm:file:${good}`]);
+    assert.deepEqual([...attachments.keys()].sort(), [`wasm:file:${good}`, SHARED_STATE_ATTACHMENT]);
     const code = attachments.get(`wasm:file:${good}`) as CompiledCode;
     assert.ok(code.module instanceof WebAssembly.Module);
     assert.equal(code.sha256.length, 64);
@@ -151,6 +152,11 @@ describe('preparing plugins on the main thread', () => {
     const second = await prepareWasmPlugins(holding(file(good)), { previous: first.attachments });
     const key = `wasm:file:${good}`;
     assert.equal(second.attachments.get(key), first.attachments.get(key));
+    assert.equal(
+      second.attachments.get(SHARED_STATE_ATTACHMENT),
+      first.attachments.get(SHARED_STATE_ATTACHMENT),
+      'plugins find their data again',
+    );
   });
 
   test('S108: the VMs that Envoy would have besides those of workers are counted once per VM', async () => {
@@ -162,6 +168,23 @@ describe('preparing plugins on the main thread', () => {
     assert.equal(counters.get('wasm.envoy.wasm.runtime.v8.created'), 3);
     assert.equal(gauges.get('wasm.wasm_vm_count')?.value, 2);
   });
+});
+
+test('what a worker that has died held is free for the others', async () => {
+  const { attachments } = await prepareWasmPlugins(holding(file(good)));
+  const memory = attachments.get(SHARED_STATE_ATTACHMENT) as ArenaMemory;
+  const queues = [0, 1].map(index => new SharedQueueStore(new Arena(memory, arenaOwner(index)))) as [
+    SharedQueueStore,
+    SharedQueueStore,
+  ];
+  const token = queues[0].register('vm', 'queue');
+  releaseWorkerSharedState(attachments, 0);
+  queues[1].enqueue(token, Buffer.from('item'));
+  assert.deepEqual(queues[0].takeNotices(), [], 'nobody owns the queue');
+  assert.equal(queues[1].register('vm', 'queue'), token);
+  queues[0].enqueue(token, Buffer.from('item'));
+  assert.deepEqual(queues[1].takeNotices(), [{ token, count: 1 }]);
+  releaseWorkerSharedState(new Map(), 0);
 });
 
 describe('plugin configuration', () => {

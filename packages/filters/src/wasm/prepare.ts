@@ -7,7 +7,7 @@ import { type Clock, type Logger, silentLogger, systemClock } from '@dragoman/ba
 import type { Bootstrap, DataSource, RemoteDataSource, VmConfig } from '@dragoman/config';
 import type { StatLane } from '@dragoman/shm';
 import { compileModule, type Guard, localHost, ModuleLimitsError, PluginStartError, Vm } from '@dragoman/vm';
-import { type CompiledCode, NODE_ATTACHMENT } from './attachments.ts';
+import { type CompiledCode, NODE_ATTACHMENT, SHARED_STATE_ATTACHMENT } from './attachments.ts';
 import { readPluginLimits } from './plugin-limits.ts';
 import {
   checkPluginConfig,
@@ -17,6 +17,7 @@ import {
   type WasmPluginConfig,
 } from './plugin-settings.ts';
 import { rootProperty } from './root-properties.ts';
+import { sharedStateMemory } from './shared-state.ts';
 import { LOG_LEVEL_OF_GUEST, type RootProperties } from './worker-host.ts';
 
 export interface PrepareOptions {
@@ -65,6 +66,7 @@ export async function prepareWasmPlugins(
   const { node } = bootstrap as Partial<Bootstrap>;
   const limitsOf = readPluginLimits(node, (path, message) => prepared.errors.push(`${path}: ${message}`));
   if (node !== undefined) prepared.attachments.set(NODE_ATTACHMENT, node);
+  prepared.attachments.set(SHARED_STATE_ATTACHMENT, sharedStateMemory(options.previous));
   const codes = new Map<string, Promise<CompiledCode>>();
   const bySha256 = new Map<string, Promise<CompiledCode>>();
   const counted = new Set<string>();

@@ -4,8 +4,10 @@ import { Status } from '@dragoman/abi';
 import type { Clock, Logger, LogLevel } from '@dragoman/base';
 import { RequestHeaders } from '@dragoman/http';
 import type { AsyncClient } from '@dragoman/proxy';
-import type { StatLane } from '@dragoman/shm';
+import type { Arena, StatLane } from '@dragoman/shm';
 import {
+  ArenaSharedData,
+  ArenaSharedQueues,
   type Callout,
   type ForeignFunction,
   type GrpcStream,
@@ -43,6 +45,8 @@ export interface WorkerParts {
   readonly lane: StatLane;
   readonly asyncClient: AsyncClient;
   readonly guard?: Guard;
+  /** Data and queues that plugins of all workers share; without it they share them on this thread only. */
+  readonly arena?: Arena;
 }
 
 /** Values of the properties that need no stream. */
@@ -50,11 +54,13 @@ export type RootProperties = (path: readonly string[]) => PropertyValue;
 
 /** State that all VMs of a worker share. */
 export class WorkerWasmState {
-  readonly sharedData: SharedData = new LocalSharedData();
-  readonly sharedQueues: SharedQueues = new LocalSharedQueues();
+  readonly sharedData: SharedData;
+  readonly sharedQueues: SharedQueues;
   readonly metrics: Metrics;
 
-  constructor(lane: StatLane) {
+  constructor({ arena, lane }: WorkerParts) {
+    this.sharedData = arena === undefined ? new LocalSharedData() : new ArenaSharedData(arena);
+    this.sharedQueues = arena === undefined ? new LocalSharedQueues() : new ArenaSharedQueues(arena);
     this.metrics = new LaneMetrics(lane);
   }
 }

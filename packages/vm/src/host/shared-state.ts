@@ -59,6 +59,7 @@ function registerQueue(vm: Vm, name: number, nameSize: number, result: number): 
   const token = vm.host.sharedQueues.register(vm.vmId, queue, token => {
     if (vm.failure === null) root.onQueueReady(token);
   });
+  if (token === 0) return Status.InternalFailure;
   memory.setUint32(result, token);
   return Status.Ok;
 }
@@ -83,7 +84,7 @@ function resolveQueue(
 
 function enqueue(vm: Vm, token: number, item: number, size: number): Status {
   if (!vm.memory.fits(item, size)) return Status.InvalidMemoryAccess;
-  return vm.host.sharedQueues.enqueue(token, vm.memory.copy(item, size)) ? Status.Ok : Status.NotFound;
+  return vm.host.sharedQueues.enqueue(token, vm.memory.copy(item, size));
 }
 
 function dequeue(vm: Vm, token: number, pointer: number, size: number): Status {
