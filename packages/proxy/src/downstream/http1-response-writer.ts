@@ -15,6 +15,7 @@ import {
 import type { ConnectionManager } from '../connection-manager/connection-manager.ts';
 import type { ResponseEncoder } from '../filter-chain/response-encoder.ts';
 import type { Stream } from '../filter-chain/stream.ts';
+import { opensTunnel } from '../filter-chain/upgrade.ts';
 import { SMALL_WRITE_BYTES, writeBorrowed } from '../socket/body-writer.ts';
 
 /** The connection behind the writer. */
@@ -36,7 +37,6 @@ export class Http1ResponseWriter implements ResponseEncoder {
   #stream: Stream | null = null;
   #headRequest = false;
   #http10 = false;
-  #keepAliveAsked = false;
   #close = false;
   #framing: number = Framing.None;
   #left = 0;
@@ -55,7 +55,6 @@ export class Http1ResponseWriter implements ResponseEncoder {
     this.#headRequest = head !== null && head.headers.method === 'HEAD';
     this.#http10 = head?.http10 ?? false;
     this.protocol = this.#http10 ? 'HTTP/1.0' : 'HTTP/1.1';
-    this.#keepAliveAsked = head?.connectionKeepAlive ?? false;
     this.#close = head === null || !head.persistent;
     if (maxRequestsPerConnection > 0 && requests >= maxRequestsPerConnection) {
       this.#manager.lane.inc(this.#manager.stats.downstreamCxMaxRequestsReached);
@@ -75,7 +74,7 @@ export class Http1ResponseWriter implements ResponseEncoder {
   }
 
   encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
-    if (this.#stream?.opensTunnel(headers) === true) {
+    if (this.#stream !== null && opensTunnel(this.#stream.upgrade, headers.status)) {
       this.#encodeTunnelHead(headers);
       return;
     }

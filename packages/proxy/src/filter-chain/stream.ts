@@ -119,13 +119,8 @@ export class Stream implements StreamTimeouts {
   }
 
   /** A request whose head the HTTP/2 codec refused: it is counted and logged, and nothing is answered. */
-  discard(
-    encoder: ResponseEncoder,
-    connection: DownstreamConnectionInfo,
-    details: string,
-    nowMs: number,
-  ): void {
-    this.#open(encoder, connection, null, false, nowMs);
+  discard(encoder: ResponseEncoder, from: DownstreamConnectionInfo, details: string, nowMs: number): void {
+    this.#open(encoder, from, null, false, nowMs);
     this.manager.onRefusedRequest(this, null);
     this.info.addResponseFlag(ResponseFlag.DownstreamProtocolError);
     this.info.responseCodeDetails = details;
@@ -243,13 +238,6 @@ export class Stream implements StreamTimeouts {
     this.responseEnded = true;
     this.responseTrailers = trailers;
     this.encode.trailers();
-  }
-
-  /** After this response the connection (or HTTP/2 stream) carries bytes that are no HTTP. */
-  opensTunnel(headers: ResponseHeaders): boolean {
-    if (this.upgrade === '') return false;
-    const { status } = headers;
-    return this.upgrade === 'connect' ? status >= 200 && status < 300 : status === 101;
   }
 
   /** Writes to the client what was gathered for one write. */

@@ -47,3 +47,6 @@ export function isConnectFailure(reason: ResetReason): boolean {
     reason === ResetReason.ConnectionTimeout
   );
 }
+
+/** Tells the client not to try again at once. */
+export const OVERLOADED: readonly [string, string][] = [['x-envoy-overloaded', 'true']];

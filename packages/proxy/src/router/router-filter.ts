@@ -9,6 +9,7 @@ import { LbContext } from '../cluster/load-balancer/load-balancer.ts';
 import { OutlierResult } from '../cluster/outlier/outlier-monitor.ts';
 import type { Stream } from '../filter-chain/stream.ts';
 import type { TerminalFilter } from '../filter-chain/terminal.ts';
+import { evadesHandshake } from '../filter-chain/upgrade.ts';
 import { ResponseFlag } from '../format/response-flags.ts';
 import { type Route, RouteAction } from '../route/route.ts';
 import type { ConnectionPools } from '../upstream/connection-pools.ts';
@@ -19,7 +20,14 @@ import {
   type UpstreamStream,
 } from '../upstream/upstream-stream.ts';
 import { answerDirectly, answerNoCluster, answerNoRoute } from './direct-answers.ts';
-import { failureBody, failureDetails, failureFlag, failureStatus, isConnectFailure } from './failure.ts';
+import {
+  failureBody,
+  failureDetails,
+  failureFlag,
+  failureStatus,
+  isConnectFailure,
+  OVERLOADED,
+} from './failure.ts';
 import { fillLbContext } from './host-selection.ts';
 import { KeptBody } from './kept-body.ts';
 import { RequestMirror } from './mirror.ts';
@@ -103,7 +111,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#inCall = true;
     if (endStream) {
       this.#onRequestEnd(stream.info.lastDownstreamRxByteMs);
-      if (this.#mirror.wanted) this.#sendMirrors();
+      this.#mirror.send(this.#stream, this.#headers!, this.#trailers, this.#timeoutMs);
     }
     this.#connect();
     this.#inCall = false;
@@ -172,7 +180,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
       upstream.sendData(bytes, endStream);
       this.#checkUpstreamBuffer(upstream);
     }
-    if (endStream && this.#mirror.wanted) this.#sendMirrors();
+    if (endStream) this.#mirror.send(this.#stream, this.#headers!, this.#trailers, this.#timeoutMs);
     this.#inCall = false;
   }
 
@@ -182,7 +190,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#trailers = trailers;
     this.#onRequestEnd(this.#stream.info.lastDownstreamRxByteMs);
     this.#upstream?.sendTrailers(trailers);
-    if (this.#mirror.wanted) this.#sendMirrors();
+    this.#mirror.send(this.#stream, this.#headers!, this.#trailers, this.#timeoutMs);
   }
 
   flush(): void {
@@ -206,13 +214,8 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     }
   }
 
-  #sendMirrors(): void {
-    this.#mirror.send(this.#stream, this.#headers!, this.#trailers, this.#timeoutMs);
-  }
-
   #onRequestEnd(nowMs: number): void {
     this.#requestEndMs = nowMs;
-    // The end of the client's side of a tunnel is no end of a request.
     if (this.#stream.upgrade !== '') return;
     if (this.#timeoutMs > 0) this.#stream.worker.timers.start(this.#timeoutTimer, this.#timeoutMs, nowMs);
     if (this.#upstream !== null) this.#startPerTryTimer();
@@ -246,9 +249,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     const host = this.#host!;
     info.attemptCount++;
     info.upstreamHost = host;
-    const pool = this.#route!.terminatesConnect(this.#stream.upgrade)
-      ? this.#pools.tunnelTo(host, this.#cluster!, this.#stream)
-      : this.#pools.poolFor(host, this.#cluster!, this.#route!.highPriority ? 1 : 0, this.#stream);
+    const pool = this.#pools.poolOf(host, this.#cluster!, this.#route!, this.#stream);
     this.#pending = pool.newStream(this);
   }
 
@@ -308,9 +309,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     if (headers.hasId(HeaderId.X_ENVOY_IMMEDIATE_HEALTH_CHECK_FAIL))
       cluster.reportImmediateHealthCheckFail(host);
     if (this.#retry.enabled && this.#retriedResponse(headers, endStream)) return;
-    if (stream.upgrade === 'websocket' && status !== 101 && status < 400) {
-      // Envoy gives the client the status and nothing else of an answer that is neither yes nor an error.
-      headers.inUse = false;
+    if (evadesHandshake(stream.upgrade, status)) {
       this.#dropUpstream();
       this.#answerFailure(status, '', 'websocket_handshake_unsuccessful', false);
       return;
@@ -382,11 +381,9 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
   }
 
   #chargeRefusedRetry(decision: RetryDecision): void {
-    const flag =
-      decision === RetryDecision.Overflow
-        ? ResponseFlag.UpstreamOverflow
-        : ResponseFlag.UpstreamRetryLimitExceeded;
-    this.#stream.info.addResponseFlag(flag);
+    const { UpstreamOverflow, UpstreamRetryLimitExceeded } = ResponseFlag;
+    const overflow = decision === RetryDecision.Overflow;
+    this.#stream.info.addResponseFlag(overflow ? UpstreamOverflow : UpstreamRetryLimitExceeded);
   }
 
   #scheduleRetry(): void {
@@ -503,5 +500,3 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
 }
 
 const NO_SCOPES: readonly RouteScope[] = [];
-
-const OVERLOADED: readonly [string, string][] = [['x-envoy-overloaded', 'true']];

@@ -3,6 +3,8 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { ClusterListener } from '../cluster/cluster-manager.ts';
 import type { Host } from '../cluster/host.ts';
+import type { Stream } from '../filter-chain/stream.ts';
+import type { Route } from '../route/route.ts';
 import type { WorkerServices } from '../server/worker-services.ts';
 import type { StaticSecrets } from '../tls/tls-secrets.ts';
 import { type ConnectionDemand, type ConnectionKind, Connector } from './connector.ts';
@@ -88,9 +90,11 @@ export class ConnectionPools implements ClusterListener {
     return kind.http2 ? new Http2Pool(parts) : new Http1Pool(parts);
   }
 
-  /** For a CONNECT request that ends here: a raw connection of its own. */
-  tunnelTo(host: Host, cluster: Cluster, demand: ConnectionDemand): ConnectionPool {
-    return new TunnelPool(host, cluster, this.#worker, this.connectorOf(cluster), demand);
+  /** The pool for a request on its route; a CONNECT that ends here gets a raw connection of its own. */
+  poolOf(host: Host, cluster: Cluster, route: Route, stream: Stream): ConnectionPool {
+    if (route.terminatesConnect(stream.upgrade))
+      return new TunnelPool(host, cluster, this.#worker, this.connectorOf(cluster), stream);
+    return this.poolFor(host, cluster, route.highPriority ? 1 : 0, stream);
   }
 
   /** How sockets to the hosts of a cluster are made. */

@@ -38,8 +38,6 @@ export class Http1Client implements UpstreamStream, ResponseSink {
   /** The request was one to make a tunnel of this connection: it carries no other. */
   #tunnel = false;
   #pendingHead = '';
-  /** The response has ended while the request had not. */
-  #responseEnded = false;
 
   constructor(pool: Http1Pool) {
     const { worker, host, cluster } = pool;
@@ -66,7 +64,6 @@ export class Http1Client implements UpstreamStream, ResponseSink {
   attach(handler: UpstreamHandler): void {
     this.#idleTimer.stop();
     this.#handler = handler;
-    this.#responseEnded = false;
     const { lane, stats } = this.#pool.cluster;
     lane.inc(stats.upstreamRqTotal);
     lane.gaugeInc(stats.upstreamRqActive);
@@ -240,7 +237,6 @@ export class Http1Client implements UpstreamStream, ResponseSink {
 
   /** The handler is let go before it hears of the end, so that it may start its next request from there. */
   #onResponseEnd(): void {
-    this.#responseEnded = true;
     this.#detach();
   }
 

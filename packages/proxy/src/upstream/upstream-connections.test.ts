@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createSecureServer, type Http2SecureServer } from 'node:http2';
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
@@ -59,7 +59,7 @@ before(async () => {
     },
   );
   negotiating = createSecureServer({ ...identity('server'), allowHTTP1: true });
-  negotiating.on('stream', stream => {
+  negotiating.on('stream', (stream: ServerHttp2Stream) => {
     stream.respond({ ':status': 200 });
     stream.end('h2');
   });
