@@ -47,7 +47,7 @@ export function sourceFile(path: string, text: string): SourceFile {
       line: lineAt(text, match.index),
       // Worker programs are addressed with the extension of the file that runs: .ts here, .js once built.
       target: specifier.startsWith('.')
-        ? posix.join(dirname(path), specifier.replace(/\$\{extension\}$/, '.ts'))
+        ? posix.join(dirname(path), specifier.replace(/\$\{extension\}$/i, '.ts'))
         : '',
       reExport: form === 'export',
       address: address !== undefined,
