@@ -4,6 +4,7 @@
 import { HeaderId, type RequestHeaders, type ResponseHeaders } from '@dragoman/http';
 import { type CircuitBreakers, Resource } from '../cluster/circuit-breakers.ts';
 import type { Cluster } from '../cluster/cluster.ts';
+import { ResponseFlag } from '../format/response-flags.ts';
 import type { HeaderMatcher } from '../route/header-matcher.ts';
 import { parseRetryGrpcOn, parseRetryOn, RetryOn, type RetryPolicy } from '../route/retry-policy.ts';
 import type { Route } from '../route/route.ts';
@@ -19,6 +20,13 @@ export const RetryDecision = {
   Overflow: 3,
 } as const;
 export type RetryDecision = (typeof RetryDecision)[keyof typeof RetryDecision];
+
+/** The flag of a request whose retry was due and could not be made. */
+export function refusedRetryFlag(decision: RetryDecision): number {
+  return decision === RetryDecision.Overflow
+    ? ResponseFlag.UpstreamOverflow
+    : ResponseFlag.UpstreamRetryLimitExceeded;
+}
 
 const DEFAULT_BASE_MS = 25;
 

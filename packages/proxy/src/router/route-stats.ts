@@ -23,7 +23,8 @@ export class RouteScope {
   }
 }
 
-const NONE: readonly RouteScope[] = [];
+/** Of requests that count in none. */
+export const NO_SCOPES: readonly RouteScope[] = [];
 
 /** The scopes of one connection manager. */
 export class RouteStats {
@@ -44,7 +45,7 @@ export class RouteStats {
   /** The scopes a request counts in; none costs nothing. */
   scopesOf(route: Route, headers: RequestHeaders): readonly RouteScope[] {
     const { virtualClusters, name } = route.virtualHost;
-    if (virtualClusters.length === 0 && route.statPrefix === '') return NONE;
+    if (virtualClusters.length === 0 && route.statPrefix === '') return NO_SCOPES;
     const scopes: RouteScope[] = [];
     if (virtualClusters.length > 0) {
       const found = virtualClusters.find(cluster =>

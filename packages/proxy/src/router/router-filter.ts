@@ -32,8 +32,8 @@ import { fillLbContext } from './host-selection.ts';
 import { KeptBody } from './kept-body.ts';
 import { RequestMirror } from './mirror.ts';
 import { reportStatus } from './outlier-report.ts';
-import { RetryDecision, RetryState } from './retry-state.ts';
-import type { RouteScope, RouteStats } from './route-stats.ts';
+import { RetryDecision, RetryState, refusedRetryFlag } from './retry-state.ts';
+import { NO_SCOPES, type RouteScope, type RouteStats } from './route-stats.ts';
 import type { RouterSettings } from './router-settings.ts';
 import { requestTimeouts, setExpectedTimeout } from './timeouts.ts';
 
@@ -381,9 +381,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
   }
 
   #chargeRefusedRetry(decision: RetryDecision): void {
-    const { UpstreamOverflow, UpstreamRetryLimitExceeded } = ResponseFlag;
-    const overflow = decision === RetryDecision.Overflow;
-    this.#stream.info.addResponseFlag(overflow ? UpstreamOverflow : UpstreamRetryLimitExceeded);
+    this.#stream.info.addResponseFlag(refusedRetryFlag(decision));
   }
 
   #scheduleRetry(): void {
@@ -498,5 +496,3 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#scopes = NO_SCOPES;
   }
 }
-
-const NO_SCOPES: readonly RouteScope[] = [];
