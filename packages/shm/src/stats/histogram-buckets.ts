@@ -35,7 +35,7 @@ export function bucketOf(value: number): number {
 export function bucketLowerBound(bucket: number): number {
   if (bucket < UNIT_BUCKETS) return bucket;
   const decade = Math.floor((bucket - UNIT_BUCKETS) / 90);
-  return 10 ** (decade + 1) * ((((bucket - UNIT_BUCKETS) % 90) + 10) / 10);
+  return 10 ** decade * (((bucket - UNIT_BUCKETS) % 90) + 10);
 }
 
 /** Distance to the next bucket; 0 for the bucket of zero. Units are a tenth wide: 1 stands for [1.0, 1.1). */

@@ -172,6 +172,8 @@ test('every value is inside its bucket', () => {
       },
     ),
   );
+  // The product of a decade and a tenth would be 930.0000000000001.
+  assert.equal(bucketLowerBound(bucketOf(930)), 930);
   for (const odd of [-1, Number.NaN, -0.5, 0.9]) assert.equal(bucketOf(odd), 0);
   assert.equal(bucketOf(1e15), bucketOf(Number.MAX_VALUE));
 });
