@@ -210,3 +210,16 @@ test('whatever filters answer, bytes arrive once, in order and behind the header
     { numRuns: 500 },
   );
 });
+
+test('headers held whole, then the body held: trailers that came meanwhile are still shown and let everything go', () => {
+  const a = new Scripted();
+  a.headers = HeadersStatus.StopAllIterationAndWatermark;
+  a.data = DataStatus.StopIterationAndBuffer;
+  const { pipeline, far } = pipelineOf([a]);
+  pipeline.headers(false);
+  pipeline.data(bytes('x'), false);
+  pipeline.trailers();
+  pipeline.continue(a.filter);
+  assert.deepEqual(a.seen, ['headers', 'data x', 'trailers']);
+  assert.deepEqual(far, ['headers', 'data x', 'trailers']);
+});

@@ -118,7 +118,8 @@ export class FilterPipeline {
       this.#runData(sawNothing ? index : index + 1, bytes, end);
       if (this.aborted) return;
     }
-    if (slot.heldTrailers && slot.stop === Stop.None && !slot.dataStopped) {
+    // Trailers that the filter has not seen run into it even when its body callback has just stopped again.
+    if (slot.heldTrailers && slot.stop === Stop.None && (!slot.dataStopped || !slot.trailersSeen)) {
       slot.heldTrailers = false;
       this.#runTrailers(slot.trailersSeen ? index + 1 : index);
     }
