@@ -26,6 +26,9 @@ import {
 let proxy: ProxyFixture;
 let http1: ScriptedServer;
 let http2: Http2Server;
+let echo: ScriptedServer;
+let upgrading: ScriptedServer;
+let upgradeHead = '';
 /** Header lists, bodies and trailers that the HTTP/2 upstream got. */
 const received: { headers: Record<string, unknown>; body: string; trailers: Record<string, unknown> }[] = [];
 /** Heads and bodies that the HTTP/1 upstream got. */
@@ -42,6 +45,17 @@ before(async () => {
       connection.send('HTTP/1.1 200 OK\r\ncontent-length: 2\r\nkeep-alive: x\r\n\r\nok');
     }
   });
+  echo = await ScriptedServer.listen(connection => {
+    connection.socket.on('data', bytes => connection.socket.write(bytes));
+  });
+  upgrading = await ScriptedServer.listen(async connection => {
+    const { startLine, headers } = await connection.readMessage();
+    upgradeHead = `${startLine} ${headers.get('upgrade')?.join()} ${headers.get('host')?.join()}`;
+    connection.send(
+      'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nhi',
+    );
+    connection.socket.on('data', bytes => connection.socket.write(bytes));
+  });
   http2 = createServer();
   http2.on('stream', (stream, headers) => answer(stream as ServerHttp2Stream, headers));
   await new Promise<void>(resolve => http2.listen(0, '127.0.0.1', resolve));
@@ -54,6 +68,30 @@ before(async () => {
   proxy = await ProxyFixture.start({
     listeners: [
       listener('plain', [{ filters: [httpManager({ routes })] }]),
+      listener('tunnels', [
+        {
+          filters: [
+            httpManager({
+              routes: [
+                {
+                  match: { connect_matcher: {} },
+                  route: {
+                    cluster: 'echo',
+                    upgrade_configs: [{ upgrade_type: 'CONNECT', connect_config: {} }],
+                  },
+                },
+                {
+                  match: { prefix: '/ws' },
+                  route: { cluster: 'ws', upgrade_configs: [{ upgrade_type: 'websocket' }] },
+                },
+                { match: { prefix: '/' }, route: { cluster: 'ws' } },
+              ],
+              stat_prefix: 'tunnels',
+              http2_protocol_options: { allow_connect: true },
+            }),
+          ],
+        },
+      ]),
       listener('only', [{ filters: [httpManager({ routes, codec_type: 'HTTP2', stat_prefix: 'only' })] }]),
       listener('secure', [
         {
@@ -65,7 +103,12 @@ before(async () => {
         },
       ]),
     ],
-    clusters: [staticCluster('app', http1.port), staticCluster('h2', address.port, HTTP2_CLUSTER)],
+    clusters: [
+      staticCluster('app', http1.port),
+      staticCluster('h2', address.port, HTTP2_CLUSTER),
+      staticCluster('echo', echo.port),
+      staticCluster('ws', upgrading.port),
+    ],
   });
 });
 
@@ -73,6 +116,8 @@ after(async () => {
   proxy.close();
   http2.close();
   await http1.close();
+  await echo.close();
+  await upgrading.close();
 });
 
 /** What the HTTP/2 upstream does, by path. */
@@ -216,6 +261,20 @@ test('a body without length goes to HTTP/1 chunked, one with length keeps it', a
   assert.doesNotMatch(heads.at(-1) ?? '', /chunked/);
 });
 
+test('an answer before the end of the request arrives, and ends the request', async () => {
+  const client = session();
+  const stream = client.request(
+    { ':method': 'POST', ':path': '/says', ':authority': 'a.test' },
+    { endStream: false },
+  );
+  stream.write('x');
+  const reply = await read(stream);
+  assert.equal(reply.status, 200);
+  assert.equal(reply.body, 'direct');
+  assert.equal(reply.resetCode, constants.NGHTTP2_NO_ERROR);
+  client.close();
+});
+
 test('large bodies wait for a client that does not read', async () => {
   const client = session();
   const stream = client.request({ ':path': '/h2/big', ':authority': 'a.test' });
@@ -293,6 +352,42 @@ test('resets of the upstream: refused, and in the middle of a response', async (
   assert.match(refused.body, /reset reason: remote refused stream reset$/);
   const cut = await ask({ ':path': '/h2/cut' });
   assert.notEqual(cut.resetCode, 0);
+});
+
+/** Opens a tunnel, sends a word and waits for what comes back. */
+async function tunnel(
+  headers: OutgoingHttpHeaders,
+  expected: string,
+): Promise<{ status: number; text: string }> {
+  const client = session('tunnels');
+  await new Promise<void>(resolve => client.on('remoteSettings', () => resolve()));
+  const stream = client.request({ ':authority': 'a.test:443', ...headers }, { endStream: false });
+  stream.on('error', () => {});
+  stream.write('word');
+  const result = await new Promise<{ status: number; text: string }>(resolve => {
+    let status = 0;
+    let text = '';
+    stream.on('response', got => {
+      status = Number(got[':status']);
+      if (status !== 200) resolve({ status, text });
+    });
+    stream.on('data', bytes => {
+      text += bytes;
+      if (text === expected) resolve({ status, text });
+    });
+  });
+  stream.close(constants.NGHTTP2_CANCEL);
+  client.close();
+  return result;
+}
+
+test('CONNECT and WebSocket in a stream, where they are allowed', async () => {
+  assert.deepEqual(await tunnel({ ':method': 'CONNECT' }, 'word'), { status: 200, text: 'word' });
+  const websocket = { ':method': 'CONNECT', ':protocol': 'websocket', ':scheme': 'http' };
+  assert.deepEqual(await tunnel({ ...websocket, ':path': '/ws' }, 'hiword'), { status: 200, text: 'hiword' });
+  assert.equal(upgradeHead, 'GET /ws HTTP/1.1 websocket a.test:443');
+  assert.equal((await tunnel({ ...websocket, ':path': '/no' }, '')).status, 403);
+  await proxy.until('http.tunnels.downstream_cx_upgrades_active', 0);
 });
 
 test('draining: GOAWAY, and what is in flight is finished', async () => {

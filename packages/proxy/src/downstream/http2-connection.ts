@@ -4,6 +4,7 @@
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import { Timer } from '@dragoman/base';
+import type { RequestHeaders } from '@dragoman/http';
 import type { ConnectionManager } from '../connection-manager/connection-manager.ts';
 import type { DownstreamConnectionInfo } from '../filter-chain/stream-info.ts';
 import type { ConnectionOwner, DownstreamConnection } from './connection-owner.ts';
@@ -133,7 +134,10 @@ export class Http2Connection implements DownstreamConnection {
       lane.inc(manager.stats.downstreamCxMaxRequestsReached);
       this.drain();
     }
-    entry.stream.begin(entry, this.info, head.headers, endStream, nowMs, '');
+    const upgrade = takeUpgrade(head.headers);
+    // As over HTTP/1, a tunnel's bytes wait until the other side has agreed to it.
+    if (upgrade !== '') http2Stream.pause();
+    entry.stream.begin(entry, this.info, head.headers, endStream, nowMs, upgrade);
   }
 
   #expectContinue(http2Stream: ServerHttp2Stream, endStream: boolean): void {
@@ -265,4 +269,14 @@ export class Http2Connection implements DownstreamConnection {
     this.#socket.destroy();
     this.#owner.onConnectionClosed(this);
   }
+}
+
+/** CONNECT as the upgrade it is; an extended CONNECT (RFC 8441) becomes the GET that HTTP/1 writes for it. */
+function takeUpgrade(headers: RequestHeaders): string {
+  const { method, protocol } = headers;
+  if (method !== 'CONNECT') return '';
+  if (protocol === '') return 'CONNECT';
+  headers.method = 'GET';
+  headers.protocol = '';
+  return protocol;
 }

@@ -2,7 +2,7 @@
 // there is refused (RFC 9113 8.2, 8.3). nghttp2 has already refused upper-case names, control characters, connection-specific
 // headers, pseudo headers that are unknown, late or repeated, and lengths that do not fit the data.
 
-import { type HeaderMap, isAuthority, isRequestTarget, RequestHeaders } from '@dragoman/http';
+import { type HeaderMap, isAuthority, isHeaderName, isRequestTarget, RequestHeaders } from '@dragoman/http';
 import type { Underscores } from '../connection-manager/settings.ts';
 
 /** Envoy's response code details of a refused header list. */
@@ -93,6 +93,8 @@ function settleTarget(headers: RequestHeaders, host: string | null): HeadRefusal
   else if (host !== null && host.toLowerCase() !== headers.authority.toLowerCase())
     return HeadRefusal.InvalidField;
   if (headers.authority === '' || !isAuthority(headers.authority)) return HeadRefusal.InvalidField;
+  if (headers.protocol !== '' && (headers.method !== 'CONNECT' || !isHeaderName(headers.protocol)))
+    return HeadRefusal.InvalidField;
   if (headers.method === 'CONNECT' && headers.protocol === '')
     return headers.path === '' ? HeadRefusal.None : HeadRefusal.InvalidField;
   const { path } = headers;

@@ -6,6 +6,7 @@ import { HeaderMap, type ResponseHeaders } from '@dragoman/http';
 import type { ConnectionManager } from '../connection-manager/connection-manager.ts';
 import type { ResponseEncoder } from '../filter-chain/response-encoder.ts';
 import { Stream } from '../filter-chain/stream.ts';
+import { opensTunnel } from '../filter-chain/upgrade.ts';
 import { ResponseFlag } from '../format/response-flags.ts';
 import { ownBytes, SMALL_WRITE_BYTES } from '../socket/body-writer.ts';
 import type { Http2Connection } from './http2-connection.ts';
@@ -75,8 +76,17 @@ export class Http2ServerStream implements ResponseEncoder {
 
   encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
     this.#connection?.onResponse();
+    if (this.stream.upgrade !== '') this.#openTunnel(headers);
     if (endStream) this.#respond(headers, true, false);
     else this.#head = headers;
+  }
+
+  /** The answer to an upgrade: 101 is HTTP/1's word for what is 200 here (RFC 8441 5). */
+  #openTunnel(headers: ResponseHeaders): void {
+    if (!opensTunnel(this.stream.upgrade, headers.status)) return;
+    if (headers.status === 101) headers.status = 200;
+    for (const name of ['connection', 'upgrade', 'content-length']) headers.remove(name);
+    this.#http2?.resume();
   }
 
   encodeData(bytes: Buffer, endStream: boolean): void {
@@ -125,8 +135,15 @@ export class Http2ServerStream implements ResponseEncoder {
 
   complete(): void {
     const http2 = this.#http2;
-    // The client need not send the rest of a request that is answered (RFC 9113 8.1).
-    if (http2 !== null && !http2.destroyed && !this.stream.requestEnded) http2.close(ErrorCode.NO_ERROR);
+    if (http2 === null || http2.destroyed) return;
+    // What nobody reads any more would keep the stream open for ever.
+    if (http2.isPaused()) http2.resume();
+    if (this.stream.requestEnded) return;
+    // The client need not send the rest of a request that is answered (RFC 9113 8.1). A reset in the same turn of the
+    // event loop would overtake the answer.
+    const close = (): void => void setImmediate(() => http2.close(ErrorCode.NO_ERROR));
+    if (http2.writableFinished) close();
+    else http2.once('finish', close);
   }
 
   abort(): void {
@@ -139,6 +156,7 @@ export class Http2ServerStream implements ResponseEncoder {
     if (http2 === null || http2.destroyed) return;
     this.#connection?.countReset();
     this.#head = null;
+    if (http2.isPaused()) http2.resume();
     resetStream(http2, code);
   }
 
