@@ -10,7 +10,7 @@ export class PluginWatch {
   readonly #watchdog: WatchdogThread;
   readonly #logger: Logger;
 
-  constructor(fleet: WorkerFleet, logger: Logger) {
+  constructor(fleet: Pick<WorkerFleet, 'watchGuards' | 'terminate'>, logger: Logger) {
     this.#logger = logger;
     this.#watchdog = new WatchdogThread({
       onStuck: workerIndex => {

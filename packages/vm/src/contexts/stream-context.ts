@@ -7,7 +7,7 @@ import type { Vm } from '../vm.ts';
 import { Context } from './context.ts';
 import type { RootContext } from './root-context.ts';
 
-/** Answered by a callback of a VM that is dead or died in it. */
+/** Answered by a callback of a VM that is dead or died in it; a callback that the guest does not have is not missed. */
 export const FAILED = -1;
 /** Header callbacks: wait, hold everything back, watermark (Envoy: StopAllIterationAndWatermark). */
 export const STOP_ALL_AND_WATERMARK = 4;
@@ -74,9 +74,9 @@ export class StreamContext extends Context {
 
   onRequestHeaders(headers: GuestHeaderMap, endOfStream: boolean): number {
     const { vm } = this;
-    if (vm.failure !== null) return FAILED;
     const callback = vm.callbacks.onRequestHeaders;
     if (callback === null) return 0;
+    if (vm.failure !== null) return FAILED;
     this.requestHeaders = headers;
     vm.enter(this);
     let action: number;
@@ -94,9 +94,9 @@ export class StreamContext extends Context {
 
   onResponseHeaders(headers: GuestHeaderMap, endOfStream: boolean): number {
     const { vm } = this;
-    if (vm.failure !== null) return FAILED;
     const callback = vm.callbacks.onResponseHeaders;
     if (callback === null) return 0;
+    if (vm.failure !== null) return FAILED;
     this.responseHeaders = headers;
     vm.enter(this);
     let action: number;
@@ -114,9 +114,9 @@ export class StreamContext extends Context {
 
   onRequestBody(body: GuestBody, endOfStream: boolean): number {
     const { vm } = this;
-    if (vm.failure !== null) return FAILED;
     const callback = vm.callbacks.onRequestBody;
     if (callback === null) return 0;
+    if (vm.failure !== null) return FAILED;
     this.requestBody = body;
     this.requestTrailersCreatable = endOfStream;
     vm.enter(this);
@@ -136,9 +136,9 @@ export class StreamContext extends Context {
 
   onResponseBody(body: GuestBody, endOfStream: boolean): number {
     const { vm } = this;
-    if (vm.failure !== null) return FAILED;
     const callback = vm.callbacks.onResponseBody;
     if (callback === null) return 0;
+    if (vm.failure !== null) return FAILED;
     this.responseBody = body;
     this.responseTrailersCreatable = endOfStream;
     vm.enter(this);
@@ -158,9 +158,9 @@ export class StreamContext extends Context {
 
   onRequestTrailers(trailers: GuestHeaderMap): number {
     const { vm } = this;
-    if (vm.failure !== null) return FAILED;
     const callback = vm.callbacks.onRequestTrailers;
     if (callback === null) return 0;
+    if (vm.failure !== null) return FAILED;
     this.requestTrailers = trailers;
     vm.enter(this);
     let action: number;
@@ -178,9 +178,9 @@ export class StreamContext extends Context {
 
   onResponseTrailers(trailers: GuestHeaderMap): number {
     const { vm } = this;
-    if (vm.failure !== null) return FAILED;
     const callback = vm.callbacks.onResponseTrailers;
     if (callback === null) return 0;
+    if (vm.failure !== null) return FAILED;
     this.responseTrailers = trailers;
     vm.enter(this);
     let action: number;
@@ -325,8 +325,8 @@ export class StreamContext extends Context {
     b: number,
   ): number {
     const { vm } = this;
-    if (vm.failure !== null) return FAILED;
     if (callback === null) return 0;
+    if (vm.failure !== null) return FAILED;
     vm.enter(this);
     let action: number | undefined;
     try {

@@ -1,7 +1,12 @@
 // The program of the watchdog's thread: looks at the guards all the time, and hears from the main thread which there are.
 
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { Watchdog } from './watchdog.ts';
+
+/** What the thread is given. */
+export interface WatchdogData {
+  readonly stuckAfterMs: number | undefined;
+}
 
 /** From the main thread. */
 export type WatchdogMessage =
@@ -14,7 +19,9 @@ export interface StuckMessage {
 }
 
 const port = parentPort!;
+const { stuckAfterMs } = workerData as WatchdogData;
 const watchdog = new Watchdog({
+  ...(stuckAfterMs === undefined ? {} : { stuckAfterMs }),
   onStuck: id => port.postMessage({ stuck: id } satisfies StuckMessage),
 });
 

@@ -2,13 +2,15 @@
 // loop would hold its worker for ever.
 
 import { Worker } from 'node:worker_threads';
-import type { StuckMessage, WatchdogMessage } from './watchdog-program.ts';
+import type { StuckMessage, WatchdogData, WatchdogMessage } from './watchdog-program.ts';
 
 export interface WatchdogThreadOptions {
   /** The thread of this guard does not come out of a call that was told to end: it has to be replaced. */
   onStuck?(id: number): void;
   /** The watchdog's thread died; another one has been started. */
   onDeath?(reason: Error): void;
+  /** How long a call may go on after it was told to end; 1 s by default. */
+  readonly stuckAfterMs?: number;
 }
 
 const EXTENSION = import.meta.filename.slice(-3);
@@ -43,6 +45,7 @@ export class WatchdogThread {
   #start(): void {
     const worker = new Worker(new URL(`./watchdog-program${EXTENSION}`, import.meta.url), {
       name: 'watchdog',
+      workerData: { stuckAfterMs: this.#options.stuckAfterMs } satisfies WatchdogData,
       resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 },
     });
     worker.unref();
