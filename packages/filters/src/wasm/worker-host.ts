@@ -2,7 +2,6 @@
 
 import { Status } from '@dragoman/abi';
 import type { Clock, Logger, LogLevel } from '@dragoman/base';
-import { RequestHeaders } from '@dragoman/http';
 import type { AsyncClient } from '@dragoman/proxy';
 import type { Arena, StatLane } from '@dragoman/shm';
 import {
@@ -10,7 +9,9 @@ import {
   ArenaSharedQueues,
   type Callout,
   type ForeignFunction,
+  type GrpcListener,
   type GrpcStream,
+  type GrpcUnaryCall,
   type Guard,
   type HttpCall,
   type HttpCallResponse,
@@ -25,7 +26,9 @@ import {
   type VmFailure,
   type VmHost,
 } from '@dragoman/vm';
+import { sendUnaryCall } from './grpc-client.ts';
 import { LaneMetrics } from './lane-metrics.ts';
+import { requestHeaders } from './request-headers.ts';
 
 const COMPONENT = 'wasm';
 /** The house's levels by GuestLogLevel. */
@@ -112,13 +115,13 @@ export class WorkerVmHost implements VmHost {
     return this.#asyncClient.send(upstream, request, onDone) ?? Status.BadArgument;
   }
 
-  /** There is no client for gRPC yet: what Envoy answers for a service that it cannot reach. */
-  grpcCall(): Callout | Status {
-    return Status.ParseFailure;
+  grpcCall(call: GrpcUnaryCall, listener: GrpcListener): Callout | Status {
+    return sendUnaryCall(this.#asyncClient, call, listener);
   }
 
+  /** There is no client for gRPC streams yet: a stream that cannot be started. */
   grpcStream(): GrpcStream | Status {
-    return Status.ParseFailure;
+    return Status.InternalFailure;
   }
 
   getProperty(_root: RootContext | null, path: readonly string[]): PropertyValue {
@@ -128,16 +131,4 @@ export class WorkerVmHost implements VmHost {
   onFailure(failure: VmFailure): void {
     this.#onFailure(failure);
   }
-}
-
-/** A request of a guest's pairs; null when a name or value may not go on the wire. */
-export function requestHeaders(pairs: readonly string[]): RequestHeaders | null {
-  const headers = new RequestHeaders();
-  for (let i = 0; i < pairs.length; i += 2) {
-    const [name, value] = [pairs[i], pairs[i + 1]];
-    const accepted =
-      name.startsWith(':') || name === 'host' ? headers.set(name, value) : headers.add(name, value);
-    if (!accepted) return null;
-  }
-  return headers;
 }
