@@ -2,6 +2,8 @@
 // and the names their types go by. The filters whose tables stand with the schema itself are not listed again.
 
 import type { SupportDeclaration } from '@dragoman/config';
+import { decompressorSupport } from './decompressor/support.ts';
+import { extAuthzSupport } from './ext-authz/support.ts';
 import { jwtAuthnSupport } from './jwt-authn/support.ts';
 
 const HTTP = 'envoy.extensions.filters.http';
@@ -134,7 +136,12 @@ const smallFilters: SupportDeclaration = {
 };
 
 /** What all filters of this package support; larger ones keep their tables in their folders. */
-export const httpFilterSupport: SupportDeclaration = merged([smallFilters, jwtAuthnSupport]);
+export const httpFilterSupport: SupportDeclaration = merged([
+  smallFilters,
+  decompressorSupport,
+  extAuthzSupport,
+  jwtAuthnSupport,
+]);
 
 function merged(declarations: readonly SupportDeclaration[]): SupportDeclaration {
   const extensions: NonNullable<SupportDeclaration['extensions']> = {};

@@ -4,6 +4,8 @@ import { bufferFilterType } from './buffer/buffer.ts';
 import { compressorFilterType } from './compressor/compressor.ts';
 import { corsFilterType } from './cors/cors.ts';
 import { csrfFilterType } from './csrf/csrf.ts';
+import { decompressorFilterType } from './decompressor/decompressor.ts';
+import { extAuthzFilterType } from './ext-authz/ext-authz.ts';
 import { faultFilterType } from './fault/fault.ts';
 import { headerMutationFilterType } from './header-mutation/header-mutation.ts';
 import { headerToMetadataFilterType } from './header-to-metadata/header-to-metadata.ts';
@@ -25,6 +27,8 @@ export const httpFilterTypes: readonly HttpFilterType[] = [
   compressorFilterType,
   corsFilterType,
   csrfFilterType,
+  decompressorFilterType,
+  extAuthzFilterType,
   faultFilterType,
   headerMutationFilterType,
   headerToMetadataFilterType,

@@ -46,7 +46,8 @@ class JwtAuthnEntry implements HttpFilterInstance {
 
   constructor(config: JwtAuthentication, context: FilterContext) {
     const { stats } = context;
-    const prefix = `${context.statPrefix}jwt_authn.${config.statPrefix}`;
+    const own = config.statPrefix === '' ? '' : `${config.statPrefix}.`;
+    const prefix = `${context.statPrefix}jwt_authn.${own}`;
     this.context = context;
     this.bypassPreflight = config.bypassCorsPreflight;
     this.stripFailureResponse = config.stripFailureResponse;
