@@ -35,6 +35,8 @@ export interface ProtocolOptions {
   readonly maxRequestsPerConnection: number;
   /** Headers a response may have. */
   readonly maxHeadersCount: number;
+  /** Trailers pass HTTP/1 connections, both ways. */
+  readonly http1Trailers: boolean;
 }
 
 /** A duration where 0 means "no limit" and absent means the default. */
@@ -61,10 +63,11 @@ export function compileProtocolOptions(config: ClusterConfig): ProtocolOptions {
   const common: CommonOptions | undefined =
     typed?.commonHttpProtocolOptions ?? config.commonHttpProtocolOptions;
   const choice = typed?.explicitHttpConfig ?? typed?.useDownstreamProtocolConfig ?? typed?.autoConfig;
+  const http1 = typed === undefined ? config.httpProtocolOptions : choice?.httpProtocolOptions;
   const maxRequests = common?.maxRequestsPerConnection ?? config.maxRequestsPerConnection ?? 0;
   return {
     protocol: protocolOf(config, typed),
-    http1: typed === undefined ? config.httpProtocolOptions : choice?.httpProtocolOptions,
+    http1,
     http2: typed === undefined ? config.http2ProtocolOptions : choice?.http2ProtocolOptions,
     upstream: typed === undefined ? config.upstreamHttpProtocolOptions : typed.upstreamHttpProtocolOptions,
     idleTimeoutMs: limitMs(common?.idleTimeout, HOUR_MS),
@@ -73,5 +76,6 @@ export function compileProtocolOptions(config: ClusterConfig): ProtocolOptions {
     maxStreamDurationMs: limitMs(common?.maxStreamDuration, Number.POSITIVE_INFINITY),
     maxRequestsPerConnection: maxRequests === 0 ? Number.POSITIVE_INFINITY : maxRequests,
     maxHeadersCount: common?.maxHeadersCount ?? 100,
+    http1Trailers: http1?.enableTrailers ?? false,
   };
 }

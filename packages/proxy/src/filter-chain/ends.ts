@@ -23,6 +23,10 @@ export class DecodeEnds implements PipelineEnds {
     return filter.decodeTrailers !== undefined;
   }
 
+  get hasTrailers(): boolean {
+    return this.#stream.requestTrailers !== null;
+  }
+
   callHeaders(filter: HttpFilter, endStream: boolean): HeadersStatus {
     const stream = this.#stream;
     return filter.decodeHeaders?.(stream, stream.requestHeaders!, endStream) ?? HeadersStatus.Continue;
@@ -78,6 +82,10 @@ export class EncodeEnds implements PipelineEnds {
 
   hasTrailersCallback(filter: HttpFilter): boolean {
     return filter.encodeTrailers !== undefined;
+  }
+
+  get hasTrailers(): boolean {
+    return this.#stream.responseTrailers !== null;
   }
 
   callHeaders(filter: HttpFilter, endStream: boolean): HeadersStatus {

@@ -14,6 +14,8 @@ class Scripted {
   trailers: TrailersStatus = TrailersStatus.Continue;
   onData: (frame: DataFrame) => void = () => {};
   onHeaders: () => void = () => {};
+  /** It has made trailers with the end of the data. */
+  addedTrailers = false;
   readonly filter = {} as HttpFilter;
 }
 
@@ -40,6 +42,9 @@ function pipelineOf(filters: Scripted[], limitBytes = 100) {
     },
     deliverHeaders: end => void far.push(`headers${end ? ' end' : ''}`),
     deliverData: (bytes, end) => void far.push(`data ${bytes}${end ? ' end' : ''}`),
+    get hasTrailers() {
+      return filters.some(({ addedTrailers }) => addedTrailers);
+    },
     deliverTrailers: () => void far.push('trailers'),
     overflow: () => {
       far.push('overflow');
@@ -223,3 +228,53 @@ test('headers held whole, then the body held: trailers that came meanwhile are s
   assert.deepEqual(a.seen, ['headers', 'data x', 'trailers']);
   assert.deepEqual(far, ['headers', 'data x', 'trailers']);
 });
+
+test('S50: trailers made with the end of the data follow it, for the filters behind the one that made them', () => {
+  const [a, b, c] = [new Scripted(), new Scripted(), new Scripted()];
+  b.onData = () => {
+    b.addedTrailers = true;
+  };
+  const { pipeline, far } = pipelineOf([a, b, c]);
+  pipeline.headers(false);
+  pipeline.data(bytes('x'), true);
+  assert.deepEqual(a.seen, ['headers', 'data x end']);
+  assert.deepEqual(b.seen, ['headers', 'data x end']);
+  assert.deepEqual(c.seen, ['headers', 'data x', 'trailers']);
+  assert.deepEqual(far, ['headers', 'data x', 'trailers']);
+});
+
+test('S50: made trailers wait while the filter that made them holds the data', () => {
+  const [a, b] = [new Scripted(), new Scripted()];
+  a.data = DataStatus.StopIterationAndBuffer;
+  a.onData = () => {
+    a.addedTrailers = true;
+  };
+  const { pipeline, far } = pipelineOf([a, b]);
+  pipeline.headers(false);
+  pipeline.data(bytes('x'), true);
+  assert.deepEqual(far, ['headers']);
+  pipeline.continue(a.filter);
+  assert.deepEqual(a.seen, ['headers', 'data x end']);
+  assert.deepEqual(b.seen, ['headers', 'data x', 'trailers']);
+  assert.deepEqual(far, ['headers', 'data x', 'trailers']);
+});
+
+for (const [what, headers, data] of [
+  ['the data', HeadersStatus.Continue, DataStatus.StopIterationAndBuffer],
+  ['everything', HeadersStatus.StopAllIterationAndWatermark, DataStatus.Continue],
+] as const) {
+  test(`S50: made trailers reach a later filter that holds ${what}, and leave behind the data`, () => {
+    const [a, b] = [new Scripted(), new Scripted()];
+    a.onData = () => {
+      a.addedTrailers = true;
+    };
+    Object.assign(b, { headers, data });
+    const { pipeline, far } = pipelineOf([a, b]);
+    pipeline.headers(false);
+    pipeline.data(bytes('x'), true);
+    b.data = DataStatus.Continue;
+    pipeline.continue(b.filter);
+    assert.deepEqual(b.seen, ['headers', 'data x', 'trailers']);
+    assert.deepEqual(far, ['headers', 'data x', 'trailers']);
+  });
+}

@@ -13,6 +13,8 @@ export interface PipelineEnds {
   hasHeadersCallback(filter: HttpFilter): boolean;
   hasDataCallback(filter: HttpFilter): boolean;
   hasTrailersCallback(filter: HttpFilter): boolean;
+  /** There are trailers now; asked after a filter has seen the end of the data, where it may have made some. */
+  readonly hasTrailers: boolean;
   /** Past the last filter. */
   deliverHeaders(endStream: boolean): void;
   deliverData(bytes: Buffer, endStream: boolean): void;
@@ -204,10 +206,12 @@ export class FilterPipeline {
   #runData(from: number, bytes: Buffer, endStream: boolean): void {
     const ends = this.#ends;
     let frame: DataFrame | null = null;
+    let trailersFrom = -1;
     for (let i = from; i < this.#length; i++) {
       const slot = this.#slots[i];
       if (slot.stop >= Stop.AllBuffer) {
         this.#hold(slot, bytes, endStream, slot.stop === Stop.AllWatermark);
+        if (trailersFrom >= 0) this.#runAddedTrailers(trailersFrom);
         return;
       }
       let status: DataStatus =
@@ -221,12 +225,17 @@ export class FilterPipeline {
         this.#current = outer;
         if (this.aborted) return;
         bytes = frame.bytes;
+        if (endStream && ends.hasTrailers) {
+          endStream = false;
+          trailersFrom = i;
+        }
       }
       if (status !== DataStatus.Continue) {
         this.#anyStopped = true;
         slot.dataStopped = true;
         if (status === DataStatus.StopIterationNoBuffer) slot.heldEnd ||= endStream;
         else this.#hold(slot, bytes, endStream, status === DataStatus.StopIterationAndWatermark);
+        if (trailersFrom >= 0) this.#runAddedTrailers(trailersFrom);
         return;
       }
       slot.dataStopped = false;
@@ -243,6 +252,16 @@ export class FilterPipeline {
       }
     }
     ends.deliverData(bytes, endStream);
+    if (trailersFrom >= 0) this.#runAddedTrailers(trailersFrom);
+  }
+
+  /** Trailers that a filter made with the end of the data are for the filters behind it, once it lets the data pass. */
+  #runAddedTrailers(from: number): void {
+    if (this.aborted) return;
+    const slot = this.#slots[from];
+    slot.trailersSeen = true;
+    if (slot.dataStopped) slot.heldTrailers = true;
+    else this.#runTrailers(from + 1);
   }
 
   #runTrailers(from: number): void {

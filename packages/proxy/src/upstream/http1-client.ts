@@ -43,7 +43,7 @@ export class Http1Client implements UpstreamStream, ResponseSink {
     const { worker, host, cluster } = pool;
     this.#pool = pool;
     this.host = host;
-    this.#reader = new Http1ResponseReader(this, worker.readBuffers, cluster.protocolOptions.maxHeadersCount);
+    this.#reader = new Http1ResponseReader(this, worker.readBuffers, cluster.protocolOptions);
     this.#connectTimer = new Timer(() => this.#onConnectTimeout());
     this.#idleTimer = new Timer(() => this.#onIdleTimeout());
     this.#connectStartMs = worker.timers.clock.nowMs();
@@ -136,7 +136,11 @@ export class Http1Client implements UpstreamStream, ResponseSink {
 
   sendTrailers(trailers: HeaderMap): void {
     this.#requestSent = true;
-    this.#write(this.#chunked ? `${this.#takeHead()}0\r\n${trailers.serialize()}\r\n` : this.#takeHead());
+    if (!this.#chunked) this.#write(this.#takeHead());
+    else {
+      const lines = this.#pool.cluster.protocolOptions.http1Trailers ? trailers.serialize() : '';
+      this.#write(`${this.#takeHead()}0\r\n${lines}\r\n`);
+    }
   }
 
   flush(): void {

@@ -13,6 +13,7 @@ import {
   type ResponseParserOptions,
   responseParserOptions,
 } from '@dragoman/http';
+import type { ProtocolOptions } from '../cluster/protocol-options.ts';
 import { BufferedRead, type BytesConsumer } from '../socket/buffered-read.ts';
 import type { ReadBuffers } from '../socket/read-buffers.ts';
 
@@ -37,7 +38,7 @@ export class Http1ResponseReader implements ChunkedSink, BytesConsumer {
   readonly #sink: ResponseSink;
   readonly #read: BufferedRead;
   readonly #options: ResponseParserOptions;
-  readonly #chunks = new ChunkedDecoder();
+  readonly #chunks: ChunkedDecoder;
   #state: number = State.Idle;
   #head: ResponseHead | null = null;
   #requestMethod = '';
@@ -47,10 +48,16 @@ export class Http1ResponseReader implements ChunkedSink, BytesConsumer {
   #partial: Buffer | null = null;
   /** False when this connection must not carry another request. */
   persistent = true;
-  constructor(sink: ResponseSink, buffers: ReadBuffers, maxHeadersCount: number) {
+
+  constructor(
+    sink: ResponseSink,
+    buffers: ReadBuffers,
+    { maxHeadersCount, http1Trailers }: Pick<ProtocolOptions, 'maxHeadersCount' | 'http1Trailers'>,
+  ) {
     this.#sink = sink;
     this.#read = new BufferedRead(this, buffers);
     this.#options = responseParserOptions({ maxHeadersCount });
+    this.#chunks = new ChunkedDecoder({ keepTrailers: http1Trailers });
   }
 
   /** The `onread` option of net.connect: bytes without the stream machinery. */
