@@ -1,4 +1,4 @@
-// Runs the example of the README as it stands there.
+// Runs the examples of the README as they stand there.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -7,15 +7,23 @@ import { test } from 'node:test';
 
 const root = join(import.meta.dirname, '..', '..', '..');
 
-test('the example of the README runs and prints what it says', () => {
-  const readme = readFileSync(join(import.meta.dirname, '..', 'README.md'), 'utf8');
-  const example = /```ts\n([\s\S]*?)```/.exec(readme)?.[1];
-  assert.ok(example !== undefined);
-  // Run from the root, where the package is found by its name.
+const readme = readFileSync(join(import.meta.dirname, '..', 'README.md'), 'utf8');
+const examples = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, example]) => example);
+
+/** What an example prints, run from the root, where the package is found by its name. */
+function run(example: string): string {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', example], {
     cwd: root,
     encoding: 'utf8',
   });
   assert.equal(status, 0, stderr);
-  assert.match(stdout, /^continue$/m);
+  return stdout;
+}
+
+test('the examples of the README run and print what they say', () => {
+  assert.equal(examples.length, 2);
+  const [plugin, parts] = examples.map(run);
+  assert.match(plugin, /^continue$/m);
+  assert.match(plugin, /'x-wasm-filter', 'hello from wasm'/);
+  assert.match(parts, /^continue$/m);
 });
