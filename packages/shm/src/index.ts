@@ -1,7 +1,14 @@
 // Entry of @dragoman/shm.
 
 export { Arena, type ArenaMemory, type ArenaOptions, MAX_OWNERS } from './arena/arena.ts';
-export { SetResult, SharedDataStore, type SharedValue } from './arena/shared-data.ts';
+export type { NamespacePolicy } from './arena/namespaces.ts';
+export {
+  RemoveResult,
+  SetResult,
+  type SharedCount,
+  SharedDataStore,
+  type SharedValue,
+} from './arena/shared-data.ts';
 export { EnqueueResult, SharedQueueStore } from './arena/shared-queues.ts';
 export { BUCKET_COUNT, bucketLowerBound, bucketOf, bucketWidth } from './stats/histogram-buckets.ts';
 export {

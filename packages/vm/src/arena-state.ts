@@ -2,14 +2,28 @@
 // what those on another have stored. One object of each kind per thread, over the same arena.
 
 import { Status } from '@dragoman/abi';
-import { type Arena, EnqueueResult, SetResult, SharedDataStore, SharedQueueStore } from '@dragoman/shm';
-import type { SharedData, SharedQueues } from './vm-host.ts';
+import {
+  type Arena,
+  EnqueueResult,
+  RemoveResult,
+  SetResult,
+  SharedDataStore,
+  SharedQueueStore,
+} from '@dragoman/shm';
+import type { SharedCount, SharedData, SharedQueues } from './vm-host.ts';
 
 const STATUS_OF_SET: Readonly<Record<SetResult, Status>> = {
   [SetResult.OK]: Status.Ok,
   [SetResult.CAS_MISMATCH]: Status.CasMismatch,
   [SetResult.OVER_BUDGET]: Status.InternalFailure,
   [SetResult.HEAP_FULL]: Status.InternalFailure,
+  [SetResult.NOT_A_NUMBER]: Status.BadArgument,
+};
+
+const STATUS_OF_REMOVE: Readonly<Record<RemoveResult, Status>> = {
+  [RemoveResult.OK]: Status.Ok,
+  [RemoveResult.CAS_MISMATCH]: Status.CasMismatch,
+  [RemoveResult.ABSENT]: Status.NotFound,
 };
 
 const STATUS_OF_ENQUEUE: Readonly<Record<EnqueueResult, Status>> = {
@@ -24,16 +38,30 @@ const STATUS_OF_ENQUEUE: Readonly<Record<EnqueueResult, Status>> = {
 export class ArenaSharedData implements SharedData {
   readonly #store: SharedDataStore;
 
-  constructor(arena: Arena) {
-    this.#store = new SharedDataStore(arena);
+  /** `nowMs` is the same on all threads. */
+  constructor(arena: Arena, nowMs?: () => number) {
+    this.#store = new SharedDataStore(arena, nowMs);
   }
 
   get(vmId: string, key: string): { readonly value: Uint8Array; readonly cas: number } | null {
     return this.#store.get(vmId, key);
   }
 
-  set(vmId: string, key: string, value: Buffer, cas: number): Status {
-    return STATUS_OF_SET[this.#store.set(vmId, key, value, cas)];
+  set(vmId: string, key: string, value: Buffer, cas: number, ttlMs?: number): Status {
+    return STATUS_OF_SET[this.#store.set(vmId, key, value, cas, ttlMs)];
+  }
+
+  delete(vmId: string, key: string, cas: number): Status {
+    return STATUS_OF_REMOVE[this.#store.remove(vmId, key, cas)];
+  }
+
+  keys(vmId: string, prefix: string): string[] {
+    return this.#store.keys(vmId, prefix);
+  }
+
+  increment(vmId: string, key: string, delta: bigint, ttlMs?: number): SharedCount | Status {
+    const result = this.#store.increment(vmId, key, delta, ttlMs);
+    return typeof result === 'object' ? result : STATUS_OF_SET[result];
   }
 }
 

@@ -63,6 +63,7 @@ export type {
   HttpCall,
   HttpCallResponse,
   Metrics,
+  SharedCount,
   SharedData,
   SharedQueues,
   VmFailure,

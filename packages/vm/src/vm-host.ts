@@ -66,9 +66,24 @@ export interface SharedData {
   get(vmId: string, key: string): { readonly value: Uint8Array; readonly cas: number } | null;
   /**
    * `value` is owned by the store. cas 0 sets unconditionally; otherwise CasMismatch when the key has another.
-   * InternalFailure: there is no room.
+   * InternalFailure: there is no room. The value ends after `ttlMs` (0: never); by default, as is set for the VM id.
    */
-  set(vmId: string, key: string, value: Buffer, cas: number): Status;
+  set(vmId: string, key: string, value: Buffer, cas: number, ttlMs?: number): Status;
+  /** NotFound when the key is absent; cas as for set(). */
+  delete(vmId: string, key: string, cas: number): Status;
+  /** The keys that begin with `prefix`. */
+  keys(vmId: string, prefix: string): string[];
+  /**
+   * Adds to a signed 64-bit number, stored as 8 bytes little-endian, in one step; an absent one counts as 0 and its life
+   * of `ttlMs` begins. BadArgument: the value is no such number. InternalFailure: there is no room.
+   */
+  increment(vmId: string, key: string, delta: bigint, ttlMs?: number): SharedCount | Status;
+}
+
+/** A number after an increment. */
+export interface SharedCount {
+  readonly value: bigint;
+  readonly cas: number;
 }
 
 /** Queues that plugins share, by VM id and name (ABI reference 7.3). Tokens are unique and never 0. */

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { Arena, type ArenaMemory } from './arena.ts';
-import { SetResult, SharedDataStore } from './shared-data.ts';
+import { RemoveResult, SetResult, SharedDataStore } from './shared-data.ts';
 import { EnqueueResult, SharedQueueStore } from './shared-queues.ts';
 
 const bytes = (text: string): Buffer => Buffer.from(text);
@@ -64,7 +64,7 @@ test('a budget covers keys, values and queued items of one namespace', () => {
   const queue = queues.register('vm', 'q');
   assert.equal(queues.enqueue(queue, Buffer.alloc(200)), EnqueueResult.OVER_BUDGET);
   assert.equal(data.set('other', 'k', Buffer.alloc(900), 0), SetResult.OK);
-  assert.equal(data.setLimit('vm', 5000), true);
+  assert.equal(data.setPolicy('vm', { limitBytes: 5000 }), true);
   assert.equal(queues.enqueue(queue, Buffer.alloc(200)), EnqueueResult.OK);
   assert.deepEqual(data.usage('vm'), { usedBytes: 1 + 64 + 900 + 1 + 200 + 16, limitBytes: 5000 });
 });
@@ -75,7 +75,7 @@ test('a full heap refuses and stays usable', () => {
   while (data.set('vm', `k${stored}`, Buffer.alloc(500), 0) === SetResult.OK) stored++;
   assert.ok(stored > 10 && stored < 32, `${stored}`);
   assert.equal(queues.enqueue(queues.register('vm', 'q'), Buffer.alloc(9000)), EnqueueResult.HEAP_FULL);
-  for (let i = 0; i < stored; i++) assert.equal(data.remove('vm', `k${i}`), true);
+  for (let i = 0; i < stored; i++) assert.equal(data.remove('vm', `k${i}`), RemoveResult.OK);
   assert.equal(data.set('vm', 'big', Buffer.alloc(3000), 0), SetResult.OK);
 });
 
@@ -144,7 +144,7 @@ test('the stores behave as maps and lists do, and freeing everything gives the w
           assert.equal(result, cas === 0 ? SetResult.OK : SetResult.CAS_MISMATCH);
           if (cas === 0) values.set(name, each.size);
         } else if (each.do === 'remove') {
-          assert.equal(data.remove(each.space, each.key), values.delete(name));
+          assert.equal(data.remove(each.space, each.key) === RemoveResult.OK, values.delete(name));
         } else if (each.do === 'enqueue') {
           queues.enqueue(queues.register(each.space, 'q'), Buffer.alloc(each.size));
           list.push(each.size);
@@ -166,6 +166,96 @@ test('the stores behave as maps and lists do, and freeing everything gives the w
   );
 });
 
+test('keys, removal with compare-and-set, and counting', () => {
+  const { data } = stores();
+  for (const key of ['user:1', 'user:2', 'other', 'ü:1']) data.set('vm', key, bytes(key), 0);
+  data.set('vm2', 'user:3', bytes('x'), 0);
+  assert.deepEqual(data.keys('vm', 'user:'), ['user:1', 'user:2']);
+  assert.deepEqual(data.keys('vm'), ['user:1', 'user:2', 'other', 'ü:1']);
+  assert.deepEqual(data.keys('vm', 'ü'), ['ü:1']);
+  assert.deepEqual(data.keys('none'), []);
+  const { cas } = data.get('vm', 'other')!;
+  assert.equal(data.remove('vm', 'other', cas + 1), RemoveResult.CAS_MISMATCH);
+  assert.equal(data.remove('vm', 'other', cas), RemoveResult.OK);
+  assert.equal(data.remove('vm', 'other', cas), RemoveResult.ABSENT);
+
+  const first = data.increment('vm', 'n', 5n);
+  assert.ok(typeof first === 'object');
+  assert.equal(first.value, 5n);
+  assert.equal(data.get('vm', 'n')!.cas, first.cas);
+  assert.deepEqual(data.get('vm', 'n')!.value, Buffer.from([5, 0, 0, 0, 0, 0, 0, 0]));
+  assert.equal((data.increment('vm', 'n', -7n) as { value: bigint }).value, -2n);
+  data.increment('vm', 'max', 2n ** 63n - 1n);
+  assert.equal((data.increment('vm', 'max', 1n) as { value: bigint }).value, -(2n ** 63n));
+  assert.equal(data.increment('vm', 'user:1', 1n), SetResult.NOT_A_NUMBER);
+  assert.equal(text(data.get('vm', 'user:1')!.value), 'user:1');
+});
+
+test('a spent budget makes room by forgetting what was used longest ago, where that is the policy', () => {
+  const { data } = stores({ heapBytes: 1 << 20, namespaceLimitBytes: 10 * (64 + 2 + 100) });
+  data.setPolicy('vm', { eviction: 'lru' });
+  for (let i = 0; i < 10; i++) assert.equal(data.set('vm', `k${i}`, Buffer.alloc(100), 0), SetResult.OK);
+  data.get('vm', 'k0');
+  data.set('vm', 'k1', Buffer.alloc(100, 1), 0);
+  assert.equal(data.set('vm', 'new', Buffer.alloc(100), 0), SetResult.OK);
+  const kept = data.keys('vm');
+  assert.deepEqual([kept.includes('k0'), kept.includes('k1'), kept.includes('k2')], [true, true, false]);
+  assert.equal(kept.at(-1), 'new');
+  // What can never fit costs nobody anything.
+  assert.equal(data.set('vm', 'huge', Buffer.alloc(5000), 0), SetResult.OVER_BUDGET);
+  assert.deepEqual(data.keys('vm'), kept);
+  assert.equal(data.set('vm', 'large', Buffer.alloc(1500), 0), SetResult.OK);
+  assert.equal(data.keys('vm').at(-1), 'large');
+  const { usedBytes, limitBytes } = data.usage('vm')!;
+  assert.ok(usedBytes <= limitBytes, `${usedBytes} of ${limitBytes}`);
+});
+
+test('values end when their time is over, and make room then', () => {
+  let nowMs = 1000;
+  const arena = new Arena(Arena.create({ heapBytes: 1 << 16, namespaceLimitBytes: 1000 }), 1);
+  const data = new SharedDataStore(arena, () => nowMs);
+  data.setPolicy('vm', { ttlMs: 100 });
+  data.set('vm', 'default', Buffer.alloc(200), 0);
+  data.set('vm', 'long', Buffer.alloc(200), 0, 1000);
+  data.set('vm', 'for ever', Buffer.alloc(200), 0, 0);
+  data.increment('vm', 'count', 1n);
+  const { cas } = data.get('vm', 'default')!;
+  nowMs += 99;
+  assert.equal(data.keys('vm').length, 4);
+  assert.equal((data.increment('vm', 'count', 1n) as { value: bigint }).value, 2n);
+  assert.equal(data.set('vm', 'more', Buffer.alloc(200), 0), SetResult.OVER_BUDGET);
+  nowMs += 1;
+  assert.deepEqual(data.keys('vm'), ['long', 'for ever']);
+  assert.equal(data.get('vm', 'count'), null);
+  assert.equal((data.increment('vm', 'count', 1n) as { value: bigint }).value, 1n);
+  assert.equal(data.set('vm', 'more', Buffer.alloc(200), 0), SetResult.OK);
+  assert.equal(data.get('vm', 'default'), null);
+  assert.equal(data.set('vm', 'default', Buffer.alloc(1), cas + 100), SetResult.OK);
+  nowMs += 1000;
+  assert.deepEqual(data.keys('vm'), ['for ever']);
+});
+
+test('a namespace says how many items its queues hold', () => {
+  const { data, queues } = stores();
+  data.setPolicy('vm', { queueItemLimit: 1 });
+  const token = queues.register('vm', 'q');
+  assert.equal(queues.enqueue(token, bytes('a')), EnqueueResult.OK);
+  assert.equal(queues.enqueue(token, bytes('b')), EnqueueResult.QUEUE_FULL);
+  const other = queues.register('vm2', 'q');
+  assert.deepEqual(
+    [1, 2].map(() => queues.enqueue(other, bytes('a'))),
+    [EnqueueResult.OK, EnqueueResult.OK],
+  );
+});
+
+test('increments of four threads are all counted', async () => {
+  const memory = Arena.create({ heapBytes: 1 << 16 });
+  const code = `for (let i = 0; i < 2000; i++) data.increment('vm', 'n', 1n);`;
+  await Promise.all([2, 3, 4, 5].map(owner => ended(worker(memory, owner, code))));
+  const data = new SharedDataStore(new Arena(memory, 1));
+  assert.equal((data.increment('vm', 'n', 0n) as { value: bigint }).value, 8000n);
+});
+
 test('compare-and-set between threads loses no increment', async () => {
   const memory = Arena.create({ heapBytes: 1 << 16 });
   const data = new SharedDataStore(new Arena(memory, 1));
@@ -177,8 +267,8 @@ test('compare-and-set between threads loses no increment', async () => {
         if (data.set('vm', 'n', Buffer.from(String(Number(value) + 1)), cas) === 0) break;
       }
     }`;
-  await Promise.all([2, 3, 4].map(owner => ended(worker(memory, owner, code))));
-  assert.equal(text(data.get('vm', 'n')!.value), '6000');
+  await Promise.all([2, 3, 4, 5].map(owner => ended(worker(memory, owner, code))));
+  assert.equal(text(data.get('vm', 'n')!.value), '8000');
 });
 
 test('an item wakes the last registrant once', async () => {

@@ -12,7 +12,7 @@ export interface ArenaMemory {
 export interface ArenaOptions {
   /** Size of the heap, a power of two; pages nobody has touched cost address space only. */
   readonly heapBytes?: number;
-  /** What one namespace (VM id) may keep, unless setLimit() says otherwise. */
+  /** What one namespace (VM id) may keep, unless its policy says otherwise. */
   readonly namespaceLimitBytes?: number;
 }
 
@@ -129,6 +129,13 @@ export class Arena {
     this.words[Word.JOURNAL + 2 * length + 1] = this.words[index];
     Atomics.store(this.words, Word.JOURNAL_LENGTH, length + 1);
     this.words[index] = value;
+  }
+
+  /** A number that no value has had, never 0. In a transaction. */
+  nextCas(): number {
+    const cas = this.words[Word.NEXT_CAS];
+    this.put(Word.NEXT_CAS, cas + 1 === 0 ? 1 : cas + 1);
+    return cas;
   }
 
   #rollBack(): void {

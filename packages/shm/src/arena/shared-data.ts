@@ -1,20 +1,36 @@
 // Values that threads share, by namespace and key, with compare-and-set: the store behind proxy_get_shared_data and
-// proxy_set_shared_data (ABI reference 7.2).
+// proxy_set_shared_data (ABI reference 7.2). Each call is one transaction; making room takes some of its own before it.
 
-import { type Arena, ArenaWord } from './arena.ts';
+import type { Arena } from './arena.ts';
+import {
+  ENTRY_OVERHEAD_BYTES,
+  EntryWord,
+  hasEnded,
+  linkEntry,
+  liveEntry,
+  setEnd,
+  slotOf,
+  touch,
+  unlinkEntry,
+} from './data-entries.ts';
 import {
   charge,
   encodeName,
   findNamespace,
-  holdsBytes,
+  type NamespacePolicy,
+  NamespaceWord,
   namespaceUsage,
   removeNamespace,
-  setNamespaceLimit,
+  setNamespacePolicy,
 } from './namespaces.ts';
 
-/** What became of a set. */
-export const SetResult = { OK: 0, CAS_MISMATCH: 1, OVER_BUDGET: 2, HEAP_FULL: 3 } as const;
+/** What became of a set or an increment. */
+export const SetResult = { OK: 0, CAS_MISMATCH: 1, OVER_BUDGET: 2, HEAP_FULL: 3, NOT_A_NUMBER: 4 } as const;
 export type SetResult = (typeof SetResult)[keyof typeof SetResult];
+
+/** What became of a removal. */
+export const RemoveResult = { OK: 0, CAS_MISMATCH: 1, ABSENT: 2 } as const;
+export type RemoveResult = (typeof RemoveResult)[keyof typeof RemoveResult];
 
 export interface SharedValue {
   readonly value: Uint8Array;
@@ -22,89 +38,126 @@ export interface SharedValue {
   readonly cas: number;
 }
 
-/** Words of an entry block after its header. */
-const NEXT = 1;
-const HASH = 2;
-const NAMESPACE = 3;
-const CAS = 4;
-const VALUE = 5;
-const VALUE_LENGTH = 6;
-const KEY_LENGTH = 7;
-const KEY = 8;
-
-/** Charged for an entry besides its key and value. */
-const ENTRY_OVERHEAD_BYTES = 64;
-
-/** FNV-1a, seeded with the namespace's block. */
-function hashOf(key: Buffer, namespace: number): number {
-  let hash = 0x811c9dc5 ^ namespace;
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key[i], 0x01000193);
-  return hash ^ (hash >>> 15);
+export interface SharedCount {
+  /** After the increment. */
+  readonly value: bigint;
+  readonly cas: number;
 }
+
+/** Bytes of a value that can be counted up: a signed 64-bit number, little-endian. */
+const COUNT_BYTES = 8;
+/** Entries that one transaction forgets: its journal has an end. */
+const EVICTIONS_PER_TRANSACTION = 8;
+/** A heap that others have filled is not worth all of a namespace's values. */
+const HEAP_EVICTION_ROUNDS = 8;
+const VALUE_START = 1;
+/** In place of a life in milliseconds: the entry's time goes on. */
+const KEEP_END = -1;
 
 export class SharedDataStore {
   readonly #arena: Arena;
+  readonly #nowMs: () => number;
+  /** Of the value stored last. */
+  #lastCas = 0;
 
-  constructor(arena: Arena) {
+  /** `nowMs` is monotonic and the same on all threads: it decides when values end. */
+  constructor(arena: Arena, nowMs: () => number = () => performance.timeOrigin + performance.now()) {
     this.#arena = arena;
+    this.#nowMs = nowMs;
   }
 
   /** A copy of the value, null when the key is absent. */
   get(namespace: string, key: string): SharedValue | null {
     const arena = this.#arena;
+    const { words } = arena;
     const name = encodeName(namespace);
     const keyBytes = Buffer.from(key);
     return arena.transact(() => {
       const space = findNamespace(arena, name, false);
       if (space === 0) return null;
-      const entry = arena.words[this.#slotOf(space, keyBytes)];
+      const entry = liveEntry(arena, space, keyBytes, this.#nowMs());
       if (entry === 0) return null;
-      const at = (arena.words[entry + VALUE] + 1) * 4;
-      const value = Buffer.from(arena.bytes.subarray(at, at + arena.words[entry + VALUE_LENGTH]));
-      return { value, cas: arena.words[entry + CAS] >>> 0 };
+      if (words[space + NamespaceWord.EVICTS] !== 0) touch(arena, entry);
+      const at = (words[entry + EntryWord.VALUE] + VALUE_START) * 4;
+      const value = Buffer.from(arena.bytes.subarray(at, at + words[entry + EntryWord.VALUE_LENGTH]));
+      return { value, cas: words[entry + EntryWord.CAS] >>> 0 };
     });
   }
 
-  /** Stores a copy. cas 0 sets in any case; another one only while the key has it, or is absent. */
-  set(namespace: string, key: string, value: Uint8Array, cas: number): SetResult {
-    const arena = this.#arena;
+  /**
+   * Stores a copy. cas 0 sets in any case; another one only while the key has it, or is absent. The value ends after
+   * `ttlMs` (0: never), or as the namespace's policy says.
+   */
+  set(namespace: string, key: string, value: Uint8Array, cas: number, ttlMs?: number): SetResult {
     const name = encodeName(namespace);
     const keyBytes = Buffer.from(key);
-    try {
-      return arena.transact(() => {
-        const space = findNamespace(arena, name, true);
-        if (space === 0) throw new Refusal(SetResult.HEAP_FULL);
-        const slot = this.#slotOf(space, keyBytes);
-        const entry = arena.words[slot];
-        if (entry === 0) this.#insert(space, slot, keyBytes, value);
-        else this.#replace(space, entry, value, cas);
-        return SetResult.OK;
-      });
-    } catch (error) {
-      if (error instanceof Refusal) return error.result;
-      throw error;
-    }
+    const change = (space: number): SetResult => this.#put(space, keyBytes, value, cas, ttlMs);
+    return this.#makingRoom(name, ENTRY_OVERHEAD_BYTES + keyBytes.length + value.length, change);
   }
 
-  /** True when the key was there. */
-  remove(namespace: string, key: string): boolean {
+  /**
+   * Adds to a 64-bit number in one step; an absent one counts as 0, and its time begins now. It goes round at its ends.
+   */
+  increment(namespace: string, key: string, delta: bigint, ttlMs?: number): SharedCount | SetResult {
+    const name = encodeName(namespace);
+    const keyBytes = Buffer.from(key);
+    let count: SharedCount | null = null;
+    const change = (space: number): SetResult => {
+      const entry = this.#arena.words[slotOf(this.#arena, space, keyBytes)];
+      const counted = entry !== 0 && !hasEnded(this.#arena, entry, this.#nowMs());
+      const before = counted ? this.#numberIn(entry) : 0n;
+      if (before === null) return SetResult.NOT_A_NUMBER;
+      const value = BigInt.asIntN(64, before + delta);
+      const bytes = Buffer.alloc(COUNT_BYTES);
+      bytes.writeBigInt64LE(value);
+      const result = this.#put(space, keyBytes, bytes, 0, counted ? KEEP_END : ttlMs);
+      if (result === SetResult.OK) count = { value, cas: this.#lastCas };
+      return result;
+    };
+    const result = this.#makingRoom(name, ENTRY_OVERHEAD_BYTES + keyBytes.length + COUNT_BYTES, change);
+    return count ?? result;
+  }
+
+  /** cas 0 removes in any case; another one only while the key has it. */
+  remove(namespace: string, key: string, cas = 0): RemoveResult {
     const arena = this.#arena;
     return arena.transact(() => {
       const space = findNamespace(arena, encodeName(namespace), false);
-      if (space === 0) return false;
-      const slot = this.#slotOf(space, Buffer.from(key));
-      if (arena.words[slot] === 0) return false;
-      this.#unlink(space, slot);
-      return true;
+      const entry = space === 0 ? 0 : liveEntry(arena, space, Buffer.from(key), this.#nowMs());
+      if (entry === 0) return RemoveResult.ABSENT;
+      if (cas !== 0 && arena.words[entry + EntryWord.CAS] >>> 0 !== cas) return RemoveResult.CAS_MISMATCH;
+      unlinkEntry(arena, entry);
+      return RemoveResult.OK;
+    });
+  }
+
+  /** The keys that begin with `prefix`, least recently used first. Other threads wait meanwhile. */
+  keys(namespace: string, prefix = ''): string[] {
+    const arena = this.#arena;
+    const { words, bytes } = arena;
+    const begin = Buffer.from(prefix);
+    return arena.transact(() => {
+      const found: string[] = [];
+      const nowMs = this.#nowMs();
+      const space = findNamespace(arena, encodeName(namespace), false);
+      let entry = space === 0 ? 0 : words[space + NamespaceWord.OLDEST];
+      for (; entry !== 0; entry = words[entry + EntryWord.NEWER]) {
+        const at = (entry + EntryWord.KEY) * 4;
+        const end = at + words[entry + EntryWord.KEY_LENGTH];
+        if (end - at < begin.length || bytes.compare(begin, 0, begin.length, at, at + begin.length) !== 0)
+          continue;
+        if (!hasEnded(arena, entry, nowMs)) found.push(bytes.toString('utf8', at, end));
+      }
+      return found;
     });
   }
 
   /** What a namespace may keep from now on; what it has stays. False when the heap is full. */
-  setLimit(namespace: string, limitBytes: number): boolean {
+  setPolicy(namespace: string, policy: NamespacePolicy): boolean {
     const arena = this.#arena;
     return arena.transact(() => {
       const space = findNamespace(arena, encodeName(namespace), true);
-      if (space !== 0) setNamespaceLimit(arena, space, limitBytes);
+      if (space !== 0) setNamespacePolicy(arena, space, policy);
       return space !== 0;
     });
   }
@@ -121,95 +174,105 @@ export class SharedDataStore {
   dropNamespace(namespace: string): void {
     const arena = this.#arena;
     const name = encodeName(namespace);
-    const count = arena.words[ArenaWord.BUCKET_COUNT];
-    for (let bucket = 0; bucket < count; bucket++) this.#emptyBucket(name, bucket);
+    // Some entries per transaction: others want the lock, too.
+    while (this.#forget(name, null, () => true) > 0);
     arena.transact(() => {
       const space = findNamespace(arena, name, false);
       if (space !== 0 && namespaceUsage(arena, space).usedBytes === 0) removeNamespace(arena, space);
     });
   }
 
-  #emptyBucket(name: Buffer, bucket: number): void {
-    const arena = this.#arena;
-    const start = arena.words[ArenaWord.BUCKETS_START] + bucket;
-    // Most buckets are empty: look without the lock first. An entry per transaction: others want the lock, too.
-    if (Atomics.load(arena.words, start) === 0) return;
-    while (
-      arena.transact(() => {
-        const space = findNamespace(arena, name, false);
-        let slot = start;
-        while (arena.words[slot] !== 0 && arena.words[arena.words[slot] + NAMESPACE] !== space)
-          slot = arena.words[slot] + NEXT;
-        if (space === 0 || arena.words[slot] === 0) return false;
-        this.#unlink(space, slot);
-        return true;
-      })
-    );
-  }
-
-  /** Word that points (or would point) to the key's entry: the bucket or the entry before. */
-  #slotOf(space: number, key: Buffer): number {
-    const { words } = this.#arena;
-    const hash = hashOf(key, space);
-    let slot = words[ArenaWord.BUCKETS_START] + ((hash >>> 0) % words[ArenaWord.BUCKET_COUNT]);
-    for (let entry = words[slot]; entry !== 0; entry = words[slot]) {
-      const found =
-        words[entry + HASH] === hash &&
-        words[entry + NAMESPACE] === space &&
-        words[entry + KEY_LENGTH] === key.length &&
-        holdsBytes(this.#arena, entry, KEY, key);
-      if (found) return slot;
-      slot = entry + NEXT;
+  /** Runs `change` as a transaction, and again after old entries have made room where the policy lets them. */
+  #makingRoom(name: Buffer, neededBytes: number, change: (space: number) => SetResult): SetResult {
+    for (let round = 0; ; round++) {
+      const result = this.#attempt(name, change);
+      if (result !== SetResult.OVER_BUDGET && result !== SetResult.HEAP_FULL) return result;
+      if (result === SetResult.HEAP_FULL && round >= HEAP_EVICTION_ROUNDS) return result;
+      if (!this.#makeRoom(name, neededBytes)) return result;
     }
-    return slot;
   }
 
-  #insert(space: number, slot: number, key: Buffer, value: Uint8Array): void {
+  #attempt(name: Buffer, change: (space: number) => SetResult): SetResult {
     const arena = this.#arena;
-    if (!charge(arena, space, ENTRY_OVERHEAD_BYTES + key.length + value.length))
-      throw new Refusal(SetResult.OVER_BUDGET);
-    const entry = arena.allocate((KEY - 1) * 4 + key.length);
-    if (entry === 0) throw new Refusal(SetResult.HEAP_FULL);
-    arena.put(entry + NEXT, 0);
-    arena.put(entry + HASH, hashOf(key, space));
-    arena.put(entry + NAMESPACE, space);
-    arena.put(entry + KEY_LENGTH, key.length);
-    arena.bytes.set(key, (entry + KEY) * 4);
-    this.#store(entry, value);
-    arena.put(slot, entry);
+    try {
+      return arena.transact(() => {
+        const space = findNamespace(arena, name, true);
+        const result = space === 0 ? SetResult.HEAP_FULL : change(space);
+        if (result !== SetResult.OK) throw new Refusal(result);
+        return result;
+      });
+    } catch (error) {
+      if (error instanceof Refusal) return error.result;
+      throw error;
+    }
   }
 
-  #replace(space: number, entry: number, value: Uint8Array, cas: number): void {
-    const arena = this.#arena;
-    if (cas !== 0 && arena.words[entry + CAS] >>> 0 !== cas) throw new Refusal(SetResult.CAS_MISMATCH);
-    if (!charge(arena, space, value.length - arena.words[entry + VALUE_LENGTH]))
-      throw new Refusal(SetResult.OVER_BUDGET);
-    const before = arena.words[entry + VALUE];
-    this.#store(entry, value);
-    arena.free(before);
+  /** Forgets entries whose time is over or, when there is none, those used longest ago. False: nothing to forget. */
+  #makeRoom(name: Buffer, neededBytes: number): boolean {
+    const { words } = this.#arena;
+    const nowMs = this.#nowMs();
+    const ended = (space: number, entry: number): boolean =>
+      words[space + NamespaceWord.EXPIRING] > 0 && hasEnded(this.#arena, entry, nowMs);
+    if (this.#forget(name, NamespaceWord.EXPIRING, ended) > 0) return true;
+    const old = (space: number): boolean => neededBytes <= words[space + NamespaceWord.LIMIT_BYTES];
+    return this.#forget(name, NamespaceWord.EVICTS, old) > 0;
   }
 
-  #store(entry: number, value: Uint8Array): void {
-    const arena = this.#arena;
-    const block = arena.allocate(value.length);
-    if (block === 0) throw new Refusal(SetResult.HEAP_FULL);
-    arena.bytes.set(value, (block + 1) * 4);
-    const cas = arena.words[ArenaWord.NEXT_CAS];
-    arena.put(ArenaWord.NEXT_CAS, cas + 1 === 0 ? 1 : cas + 1);
-    arena.put(entry + VALUE, block);
-    arena.put(entry + VALUE_LENGTH, value.length);
-    arena.put(entry + CAS, cas);
-  }
-
-  #unlink(space: number, slot: number): void {
+  /** Takes out some of the oldest entries that `which` wants, where the namespace's word `unless` is not 0. */
+  #forget(name: Buffer, unless: number | null, which: (space: number, entry: number) => boolean): number {
     const arena = this.#arena;
     const { words } = arena;
-    const entry = words[slot];
-    charge(arena, space, -(ENTRY_OVERHEAD_BYTES + words[entry + KEY_LENGTH] + words[entry + VALUE_LENGTH]));
-    arena.put(slot, words[entry + NEXT]);
-    const value = words[entry + VALUE];
-    arena.free(entry);
-    arena.free(value);
+    return arena.transact(() => {
+      const space = findNamespace(arena, name, false);
+      if (space === 0 || (unless !== null && words[space + unless] === 0)) return 0;
+      let forgotten = 0;
+      let entry = words[space + NamespaceWord.OLDEST];
+      while (entry !== 0 && forgotten < EVICTIONS_PER_TRANSACTION) {
+        const newer = words[entry + EntryWord.NEWER];
+        if (which(space, entry)) {
+          unlinkEntry(arena, entry);
+          forgotten++;
+        }
+        entry = newer;
+      }
+      return forgotten;
+    });
+  }
+
+  /** Inside a transaction that is undone unless the answer is OK. */
+  #put(space: number, key: Buffer, value: Uint8Array, cas: number, ttlMs: number | undefined): SetResult {
+    const arena = this.#arena;
+    const { words } = arena;
+    const nowMs = this.#nowMs();
+    let entry = words[slotOf(arena, space, key)];
+    const before = entry === 0 ? 0 : words[entry + EntryWord.VALUE];
+    if (entry === 0) {
+      if (!charge(arena, space, ENTRY_OVERHEAD_BYTES + key.length)) return SetResult.OVER_BUDGET;
+      entry = linkEntry(arena, space, key);
+      if (entry === 0) return SetResult.HEAP_FULL;
+    } else if (cas !== 0 && words[entry + EntryWord.CAS] >>> 0 !== cas && !hasEnded(arena, entry, nowMs))
+      return SetResult.CAS_MISMATCH;
+    if (!charge(arena, space, value.length - words[entry + EntryWord.VALUE_LENGTH]))
+      return SetResult.OVER_BUDGET;
+    const block = arena.allocate(value.length);
+    if (block === 0) return SetResult.HEAP_FULL;
+    arena.bytes.set(value, (block + VALUE_START) * 4);
+    arena.put(entry + EntryWord.VALUE, block);
+    arena.put(entry + EntryWord.VALUE_LENGTH, value.length);
+    this.#lastCas = arena.nextCas() >>> 0;
+    arena.put(entry + EntryWord.CAS, this.#lastCas);
+    const livesMs = ttlMs ?? words[space + NamespaceWord.TTL_MS];
+    if (livesMs !== KEEP_END) setEnd(arena, entry, livesMs === 0 ? 0 : Math.ceil(nowMs + livesMs));
+    touch(arena, entry);
+    if (before !== 0) arena.free(before);
+    return SetResult.OK;
+  }
+
+  /** Null when the value is no 64-bit number. */
+  #numberIn(entry: number): bigint | null {
+    const { words, bytes } = this.#arena;
+    if (words[entry + EntryWord.VALUE_LENGTH] !== COUNT_BYTES) return null;
+    return bytes.readBigInt64LE((words[entry + EntryWord.VALUE] + VALUE_START) * 4);
   }
 }
 

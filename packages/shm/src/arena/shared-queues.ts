@@ -2,7 +2,7 @@
 // last registrant's thread is woken for every item; items count against the namespace's byte budget.
 
 import { type Arena, ArenaWord } from './arena.ts';
-import { charge, encodeName, findNamespace, holdsBytes } from './namespaces.ts';
+import { charge, encodeName, findNamespace, holdsBytes, NamespaceWord } from './namespaces.ts';
 
 /** What became of an enqueue. */
 export const EnqueueResult = {
@@ -41,7 +41,7 @@ export class SharedQueueStore {
   readonly #arena: Arena;
   readonly #itemLimit: number;
 
-  /** `itemLimit` is how many items a queue may hold. */
+  /** `itemLimit` is how many items a queue may hold, unless the namespace's policy says otherwise. */
   constructor(arena: Arena, itemLimit: number = DEFAULT_ITEM_LIMIT) {
     this.#arena = arena;
     this.#itemLimit = itemLimit;
@@ -80,7 +80,8 @@ export class SharedQueueStore {
     const result = arena.transact((): EnqueueResult => {
       const queue = this.#byToken(token);
       if (queue === 0) return EnqueueResult.UNKNOWN_TOKEN;
-      if (words[queue + COUNT] >= this.#itemLimit) return EnqueueResult.QUEUE_FULL;
+      const limit = words[words[queue + NAMESPACE] + NamespaceWord.QUEUE_ITEM_LIMIT] || this.#itemLimit;
+      if (words[queue + COUNT] >= limit) return EnqueueResult.QUEUE_FULL;
       const block = arena.allocate((ITEM - 1) * 4 + item.length);
       if (block === 0) return EnqueueResult.HEAP_FULL;
       if (!charge(arena, words[queue + NAMESPACE], ITEM_OVERHEAD_BYTES + item.length)) {
