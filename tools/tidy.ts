@@ -1,8 +1,10 @@
 // Checks the style of the house that neither the compiler nor Biome knows: floors, sizes, names, header comments,
-// re-exports, unused files, documented error codes. `npm test` runs it, and `npm run tidy` runs it alone.
+// re-exports, unused files, documented error codes, ABI statements without a test. `npm test` runs it, and
+// `npm run tidy` runs it alone.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { DOCUMENT as CONFORMANCE, checkConformance } from './abi-statements/conformance-table.ts';
 import { checkErrorCodes } from './tidy/error-codes.ts';
 import { checkFloors, checkFloorTag, type Manifest } from './tidy/floors.ts';
 import { checkReachability } from './tidy/reachability.ts';
@@ -18,10 +20,16 @@ export function tidy(root: string): { files: number; findings: Finding[] } {
     findings.push(...checkStyle(file), ...checkFloors(file, manifests.get(file.packageFolder)));
   }
   for (const [folder, manifest] of manifests) findings.push(...checkFloorTag(folder, manifest));
-  const errorsPath = join(root, 'docs', 'ERRORS.md');
-  const errorsText = existsSync(errorsPath) ? readFileSync(errorsPath, 'utf8') : '';
-  findings.push(...checkReachability(files), ...checkErrorCodes(files, errorsText));
+  findings.push(
+    ...checkReachability(files),
+    ...checkErrorCodes(files, readDocument(root, 'docs/ERRORS.md')),
+    ...checkConformance(files, readDocument(root, CONFORMANCE)),
+  );
   return { files: files.length, findings };
+}
+
+function readDocument(root: string, path: string): string {
+  return existsSync(join(root, path)) ? readFileSync(join(root, path), 'utf8') : '';
 }
 
 function readManifests(root: string): Map<string, Manifest> {

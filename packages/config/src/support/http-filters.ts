@@ -33,6 +33,7 @@ export const httpFilterSupport: SupportDeclaration = {
       'failure_policy',
       'reload_config',
       'capability_restriction_config',
+      'allow_on_headers_stop_iteration',
     ],
     [`${WASM}.VmConfig`]: ['vm_id', 'runtime', 'code', 'configuration', 'environment_variables'],
     [`${WASM}.EnvironmentVariables`]: '*',

@@ -680,6 +680,14 @@ describe('properties of a stream', () => {
     );
   });
 
+  test('S98: names that Envoy dropped are answered as those which took their place', () => {
+    for (const name of ['route_name', 'cluster_name', 'listener_direction']) {
+      const seen = read([name, `xds.${name}`]);
+      assert.equal(seen[name], seen[`xds.${name}`]);
+      assert.equal(typeof seen[name], 'string', name);
+    }
+  });
+
   test('S97: headers of the request are out of reach in the response phase and there again in the log', () => {
     const paths = ['request.path', 'response.code', 'response.headers.content-type', 'response.grpc_status'];
     const known = {

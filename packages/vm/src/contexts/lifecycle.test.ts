@@ -237,6 +237,22 @@ describe('stream contexts', () => {
     assert.equal(seen, 'up');
   });
 
+  test('S24: the end of a connection is connection_close, done, log, delete, once each', () => {
+    const { puppet, stream, vm } = startStream();
+    stream.onNewConnection();
+    stream.onDownstreamConnectionClose(2);
+    stream.endConnection();
+    stream.endConnection();
+    assert.deepEqual(puppet.trace, [
+      'proxy_on_new_connection(2)',
+      'proxy_on_downstream_connection_close(2, 2)',
+      'proxy_on_done(2)',
+      'proxy_on_log(2)',
+      'proxy_on_delete(2)',
+    ]);
+    assert.equal(vm.contextCount, 1);
+  });
+
   test('a stream that the guest has changed or answered says so', () => {
     for (const [call, ...args] of [
       ['proxy_add_header_map_value', 0, 'x', 'y'],

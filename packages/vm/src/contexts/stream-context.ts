@@ -263,11 +263,25 @@ export class StreamContext extends Context {
   end(): void {
     if (!this.live) return;
     this.live = false;
-    const { vm } = this;
-    const { onDone, onDelete } = vm.callbacks;
+    const { onDone, onDelete } = this.vm.callbacks;
     if (onDone !== null) this.#lastCall('proxy_on_done', onDone);
     if (onDelete !== null) this.#lastCall('proxy_on_delete', onDelete);
-    vm.forget(this);
+    this.#forget();
+  }
+
+  /** The end of a TCP connection, whose log call stands between the two (S24). */
+  endConnection(): void {
+    if (!this.live) return;
+    this.live = false;
+    const { onDone, onLog, onDelete } = this.vm.callbacks;
+    if (onDone !== null) this.#lastCall('proxy_on_done', onDone);
+    if (onLog !== null) this.#lastCall('proxy_on_log', onLog);
+    if (onDelete !== null) this.#lastCall('proxy_on_delete', onDelete);
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.vm.forget(this);
     this.logging = false;
     this.dropRequest();
     this.#dropResponse();

@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Status } from '@dragoman/abi';
+import { ModuleBuilder, op } from '@dragoman/testkit';
+import { localHost } from '../local-host.ts';
+import { compileModuleSync } from '../module/plugin-module.ts';
 import { inRequestHeaders, requestHeaders, startStream } from '../testing/fixture.ts';
+import { Vm } from '../vm.ts';
 
 const FAR = 0xfffffff0;
 const GET = 'proxy_get_header_map_value';
@@ -100,6 +104,18 @@ describe('pointers and results', () => {
       return 0;
     });
     assert.deepEqual(seen, { status: 0, text: '/path?q=1' });
+  });
+
+  test('S4: of two allocators only malloc is called; the other one serves where there is no malloc', () => {
+    const blockOf = (...allocators: [name: string, answer: number][]) => {
+      const module = new ModuleBuilder();
+      module.function('>', [], 'proxy_abi_version_0_2_1');
+      for (const [name, answer] of allocators) module.function('i>i', op.i32(answer), name);
+      module.memory({ minimum: 1 });
+      return Vm.start(compileModuleSync(module.build()), localHost()).allocator.allocate(8);
+    };
+    assert.equal(blockOf(['proxy_on_memory_allocate', 2048], ['malloc', 4096]), 4096);
+    assert.equal(blockOf(['proxy_on_memory_allocate', 2048]), 2048);
   });
 
   test('S14: host calls inside the allocator act on no context, and none of them can allocate', () => {

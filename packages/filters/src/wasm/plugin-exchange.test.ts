@@ -1,0 +1,148 @@
+// A plugin between a client and an upstream, on real connections: what both sides see of what the guest does.
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { encodePairs } from '@dragoman/abi';
+import { PuppetWorker, type PuppetWorkerOptions } from './testing/puppet-worker.ts';
+
+async function workerOf(t: TestContext, options: PuppetWorkerOptions = {}): Promise<PuppetWorker> {
+  const worker = await PuppetWorker.start(options);
+  t.after(() => worker.close());
+  worker.puppet.trace.length = 0;
+  return worker;
+}
+
+const GET = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n';
+const post = (body: string) => `POST / HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+/** The proxy accepts held bodies of so many bytes. */
+const SMALL_BUFFER = { listener: { per_connection_buffer_limit_bytes: 64 } };
+
+describe('a local response', () => {
+  test('S65, S66, S67: the upstream is not asked, the client gets it, and the guest sees it pass', async t => {
+    const worker = await workerOf(t);
+    const { puppet } = worker;
+    const seen: unknown[] = [];
+    puppet.on.proxy_on_request_headers = () => {
+      puppet.call('proxy_send_local_response', 403, '', 'no', encodePairs(['X-A', '1', 'X-A', '2']), -1);
+      return 0;
+    };
+    puppet.on.proxy_on_response_headers = () => {
+      for (const name of [':status', 'x-a', 'content-length'])
+        seen.push(puppet.ask('proxy_get_header_map_value', 2, name).text);
+      puppet.call('proxy_add_header_map_value', 2, 'x-seen', 'yes');
+      return 0;
+    };
+    const client = await worker.connect();
+    client.send(GET);
+    const answer = await client.readMessage();
+    assert.equal(answer.startLine, 'HTTP/1.1 403 Forbidden');
+    assert.deepEqual(answer.headers.get('x-a'), ['1', '2']);
+    assert.deepEqual(answer.headers.get('x-seen'), ['yes']);
+    assert.equal(answer.headers.get('grpc-status'), undefined);
+    assert.equal(answer.body, 'no');
+    assert.deepEqual(seen, ['403', '1', '2']);
+    assert.equal(worker.upstreamConnections, 0);
+    await worker.traced('proxy_on_delete');
+    assert.deepEqual(
+      puppet.trace.map(line => line.slice(0, line.indexOf('('))),
+      [
+        'proxy_on_context_create',
+        'proxy_on_request_headers',
+        'proxy_on_response_headers',
+        'proxy_on_response_body',
+        'proxy_on_log',
+        'proxy_on_done',
+        'proxy_on_delete',
+      ],
+    );
+  });
+
+  test('S68: without a gRPC status there is no grpc-status; with one a gRPC request gets it', async t => {
+    const worker = await workerOf(t);
+    const { puppet } = worker;
+    const answerWith = async (grpcStatus: number) => {
+      puppet.on.proxy_on_request_headers = () => {
+        puppet.call('proxy_send_local_response', 500, '', '', '', grpcStatus);
+        return 0;
+      };
+      const client = await worker.connect();
+      client.send(
+        'POST / HTTP/1.1\r\nhost: a\r\ncontent-type: application/grpc\r\ncontent-length: 0\r\n\r\n',
+      );
+      const { headers } = await client.readMessage();
+      client.close();
+      return headers.get('grpc-status')?.[0];
+    };
+    assert.equal(await answerWith(7), '7');
+    // Made from the HTTP status.
+    assert.equal(await answerWith(-1), '2');
+  });
+
+  test('S71: closing the stream ends the connection without an answer', async t => {
+    const worker = await workerOf(t);
+    worker.puppet.on.proxy_on_request_headers = () => worker.puppet.call('proxy_close_stream', 0);
+    const client = await worker.connect();
+    client.send(GET);
+    assert.equal(await client.readToEnd(), '');
+  });
+});
+
+describe('a held body', () => {
+  test('S62: over the limit a request is answered 413', async t => {
+    const worker = await workerOf(t, SMALL_BUFFER);
+    worker.puppet.on.proxy_on_request_body = () => 1;
+    const client = await worker.connect();
+    client.send(post('x'.repeat(1000)));
+    const answer = await client.readMessage();
+    assert.equal(answer.startLine, 'HTTP/1.1 413 Payload Too Large');
+    assert.equal(worker.stat('http.main.downstream_rq_too_large'), 1);
+  });
+
+  test('S62: over the limit a response that has not begun is 500', async t => {
+    const worker = await workerOf(t, {
+      ...SMALL_BUFFER,
+      plugin: { allow_on_headers_stop_iteration: true } as object,
+      upstream: async connection => {
+        await connection.readMessage();
+        connection.send(`HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n${'x'.repeat(1000)}`);
+      },
+    });
+    worker.puppet.on.proxy_on_response_headers = () => 1;
+    worker.puppet.on.proxy_on_response_body = () => 1;
+    const client = await worker.connect();
+    client.send(GET);
+    assert.equal((await client.readMessage()).startLine, 'HTTP/1.1 500 Internal Server Error');
+  });
+
+  test('S57, S61: its pieces are one in the end, and the upstream gets what the guest made of it', async t => {
+    let body = '';
+    const worker = await workerOf(t, {
+      upstream: async connection => {
+        body = (await connection.readMessage()).body;
+        connection.send('HTTP/1.1 204 No Content\r\n\r\n');
+      },
+    });
+    const { puppet } = worker;
+    puppet.on.proxy_on_request_headers = () =>
+      puppet.call('proxy_remove_header_map_value', 0, 'content-length');
+    puppet.on.proxy_on_request_body = (_id, _size, end) => {
+      if (end === 0) return 1;
+      puppet.call('proxy_set_buffer_bytes', 0, 0, 0, '<');
+      puppet.call('proxy_set_buffer_bytes', 0, 0x7fffffff, 0, '>');
+      return 0;
+    };
+    const client = await worker.connect();
+    client.send('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nabc');
+    await worker.traced('proxy_on_request_body');
+    client.send('def');
+    assert.equal((await client.readMessage()).startLine, 'HTTP/1.1 204 No Content');
+    assert.equal(body, '<abcdef>');
+    const calls = (name: string) => puppet.trace.filter(line => line.startsWith(name));
+    assert.deepEqual(calls('proxy_on_request_body'), [
+      'proxy_on_request_body(2, 3, 0)',
+      'proxy_on_request_body(2, 6, 1)',
+    ]);
+    // The response has no body: end_of_stream comes with its headers.
+    assert.match(calls('proxy_on_response_headers')[0]!, /, 1\)$/);
+    assert.deepEqual(calls('proxy_on_response_body'), []);
+  });
+});
