@@ -59,7 +59,7 @@ export interface PluginOptions extends PluginSettings {
   log?(level: number, line: string): void;
   /** The instance has died; what stands in for it is on its way. */
   onFailure?(failure: VmFailure): void;
-  /** Replaces parts of the host: shared data of your own, foreign functions, gRPC, a clock. */
+  /** Replaces parts of the host: shared data of your own, foreign functions, gRPC, a clock, a guard that you watch. */
   readonly host?: Partial<VmHost>;
   /** Functions for imports that are no host calls, by "module.name". */
   readonly imports?: VmOptions['imports'];
@@ -133,7 +133,8 @@ export class Plugin implements PluginRunner {
     this.readsRequestBody = functionExports.proxy_on_request_body !== undefined;
     this.readsResponseBody = functionExports.proxy_on_response_body !== undefined;
     this.#callouts = new HttpCallouts(options.clusters ?? {});
-    const guard = module.limits === null ? null : new Guard();
+    // A host that brings a guard has it watched.
+    const guard = module.limits === null || options.host?.guard !== undefined ? null : new Guard();
     this.#host = {
       ...localHost({
         httpCall: this.#callouts.call,
