@@ -4,7 +4,7 @@
 import { writeFileSync } from 'node:fs';
 import { AdminServer, type ServerState, ServerStats } from '@dragoman/admin';
 import { DragomanError, systemClock } from '@dragoman/base';
-import { hasLimitedPlugins } from '@dragoman/filters';
+import { hasLimitedPlugins, releaseWorkerSharedState } from '@dragoman/filters';
 import { compileStatsMatcher, compileStringMatcher, PrometheusText } from '@dragoman/metrics';
 import { type BoundListener, ClusterDirectory, clusterResolvers, type Snapshot } from '@dragoman/proxy';
 import type { StatLane } from '@dragoman/shm';
@@ -172,6 +172,7 @@ export class ControlPlane implements FleetOwner {
 
   onWorkerDeath(workerIndex: number): void {
     this.#directory.releaseWorker(workerIndex);
+    releaseWorkerSharedState(this.#configuration.attachments, workerIndex);
   }
 
   onWorkerReplaced(): void {

@@ -18,8 +18,9 @@ import { wasmFilterType } from './wasm/filter-type.ts';
 
 export { httpFilterSupport } from './filter-support.ts';
 export { prepareLocalRateLimits } from './local-rate-limit/shared-buckets.ts';
-export { GUARD_ATTACHMENT, hasLimitedPlugins } from './wasm/attachments.ts';
+export { GUARD_ATTACHMENT, hasLimitedPlugins, SHARED_STATE_ATTACHMENT } from './wasm/attachments.ts';
 export { type PreparedPlugins, type PrepareOptions, prepareWasmPlugins } from './wasm/prepare.ts';
+export { arenaOwner, releaseWorkerSharedState } from './wasm/shared-state.ts';
 
 /** All HTTP filters of this package; the router is the proxy's own. */
 export const httpFilterTypes: readonly HttpFilterType[] = [

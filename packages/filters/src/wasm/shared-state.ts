@@ -1,6 +1,7 @@
 // The memory that plugins of all workers share: made with the first configuration that has plugins, kept for those after
 // it, freed of the claims of a worker that has died. Main thread, but for arenaOwner().
 
+import { DragomanError } from '@dragoman/base';
 import { Arena, type ArenaMemory, SharedQueueStore } from '@dragoman/shm';
 import { SHARED_STATE_ATTACHMENT } from './attachments.ts';
 
@@ -30,5 +31,11 @@ export function releaseWorkerSharedState(
   if (memory === undefined) return;
   const arena = new Arena(memory, MAIN_THREAD, MAIN_WAIT_LIMIT_MS);
   arena.releaseOwner(arenaOwner(workerIndex));
-  new SharedQueueStore(arena).releaseOwner(arenaOwner(workerIndex));
+  try {
+    new SharedQueueStore(arena).releaseOwner(arenaOwner(workerIndex));
+  } catch (error) {
+    // Another worker has died with the lock and is the next to be released. The queues stay with this worker's successor,
+    // who has the same id.
+    if (!(error instanceof DragomanError) || error.code !== 'ERR_DRAGOMAN_SHM_LOCK_TIMEOUT') throw error;
+  }
 }
