@@ -19,6 +19,7 @@ import { wasiFunctions } from './host/wasi.ts';
 import { DEFAULT_MEMORY_CAP_PAGES, limitImports, memoryCaps } from './limits/imposed-limits.ts';
 import { GuestMemory } from './memory.ts';
 import type { ImportEntry } from './module/sections.ts';
+import { sanitizedCalls } from './sanitization/sanitized-calls.ts';
 import type { Vm } from './vm.ts';
 
 /** Largest table, in elements, for a module that imports its table. */
@@ -35,7 +36,7 @@ const WASI_TYPES = new Map(WASI_FUNCTIONS.map(({ name, type }) => [name, type]))
 
 /** Binds everything the module imports to `vm`. Throws PluginStartError where nothing can stand in. */
 export function bindImports(vm: Vm): BoundImports {
-  const env: Record<string, HostFunction> = {
+  const calls: Record<string, HostFunction> = {
     ...loggingCalls(vm),
     ...headerMapCalls(vm),
     ...bufferCalls(vm),
@@ -47,6 +48,7 @@ export function bindImports(vm: Vm): BoundImports {
     ...metricCalls(vm),
     ...foreignCalls(vm),
   };
+  const env = vm.sanitizer === null ? calls : sanitizedCalls(vm, vm.sanitizer, calls);
   const wasi = wasiFunctions(vm);
   const object: Record<string, Record<string, WebAssembly.ImportValue>> = {};
   let imported: WebAssembly.Memory | undefined;

@@ -49,6 +49,7 @@ export {
   type PropertyValue,
   utf8Property,
 } from './property-value.ts';
+export type { SanitizationRules } from './sanitization/rules.ts';
 export { LocalSharedData } from './shared-data.ts';
 export { LocalSharedQueues } from './shared-queues.ts';
 export type { GuestBody, GuestHeaderMap, LocalResponse, StreamHost } from './stream-host.ts';

@@ -21,6 +21,8 @@ import {
 } from './limits/imposed-limits.ts';
 import type { GuestMemory } from './memory.ts';
 import type { ModuleInfo, PluginModule } from './module/plugin-module.ts';
+import type { SanitizationRules } from './sanitization/rules.ts';
+import { Sanitizer } from './sanitization/sanitizer.ts';
 import type { FailureCause, VmFailure, VmHost } from './vm-host.ts';
 
 export interface VmOptions {
@@ -31,6 +33,8 @@ export interface VmOptions {
   readonly environment?: ReadonlyMap<string, string>;
   /** Names of host calls, WASI functions and callbacks the plugin may use; absent or empty: all. */
   readonly allowedCapabilities?: ReadonlySet<string>;
+  /** What the plugin may reach through the calls it may make; absent: everything. */
+  readonly sanitization?: SanitizationRules;
   /** Refuse modules that import what this host does not know, instead of trapping when it is called. */
   readonly strictImports?: boolean;
   /** Functions for imports no host call answers, by "module.name"; asked before the unknown-import rule applies. */
@@ -58,6 +62,8 @@ export class Vm {
   readonly limits: ModuleLimits | null;
   readonly guard: Guard | null;
   readonly deadlines: Deadlines;
+  /** Null: the plugin reaches everything its host calls can. */
+  readonly sanitizer: Sanitizer | null;
   /** Set while the instance is made: imports are bound to the VM before there is a memory. */
   memory!: GuestMemory;
   allocator!: Allocator;
@@ -93,6 +99,7 @@ export class Vm {
     this.abiVersion = info.abiVersion;
     this.host = host;
     this.options = options;
+    this.sanitizer = options.sanitization === undefined ? null : new Sanitizer(this, options.sanitization);
     this.vmId = options.vmId ?? '';
     this.vmConfiguration = options.vmConfiguration ?? NO_BYTES;
     this.#vmContext = new Context(this, 0);

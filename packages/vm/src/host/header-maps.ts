@@ -50,7 +50,14 @@ class PairCollector {
   }
 }
 
+/** The map if it may be read now. Rules of the plugin are about the stream's own maps, not those of its call-outs. */
 function readableMap(vm: Vm, map: number): GuestHeaderMap | null {
+  const headers = mapInReach(vm, map);
+  if (vm.sanitizer === null || headers === null || map > MapType.HttpResponseTrailers) return headers;
+  return vm.sanitizer.headers(headers);
+}
+
+function mapInReach(vm: Vm, map: number): GuestHeaderMap | null {
   const { root, stream } = vm.effective;
   switch (map) {
     case MapType.HttpRequestHeaders:
@@ -72,8 +79,14 @@ function readableMap(vm: Vm, map: number): GuestHeaderMap | null {
   }
 }
 
-/** The map if it may be changed now; makes trailers where they can still be made (S50). */
+/** The map if it may be changed now. */
 function writableMap(vm: Vm, map: number): GuestHeaderMap | null {
+  const headers = changeableMap(vm, map);
+  return vm.sanitizer === null || headers === null ? headers : vm.sanitizer.headers(headers);
+}
+
+/** Makes trailers where they can still be made (S50). */
+function changeableMap(vm: Vm, map: number): GuestHeaderMap | null {
   const { stream } = vm.effective;
   if (stream === null || stream.logging) return null;
   switch (map) {

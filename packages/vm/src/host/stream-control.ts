@@ -28,11 +28,12 @@ export const streamControlCalls = (vm: Vm): HostFunctions => ({
       memory.fits(body >>> 0, bodySize >>> 0) &&
       memory.fits(headers >>> 0, headersSize >>> 0);
     if (!fits) return Status.InvalidMemoryAccess;
+    const pairs = lowerCaseNames(decodePairs(memory.borrow(headers >>> 0, headersSize >>> 0)) ?? []);
     return sendLocalResponse(vm, {
       status: status >>> 0,
       details: memory.utf8(details >>> 0, detailsSize >>> 0).replaceAll(' ', '_'),
       body: memory.copy(body >>> 0, bodySize >>> 0),
-      headers: lowerCaseNames(decodePairs(memory.borrow(headers >>> 0, headersSize >>> 0)) ?? []),
+      headers: vm.sanitizer === null ? pairs : vm.sanitizer.writableHeaders(pairs),
       grpcStatus: grpcStatus >= 0 && grpcStatus <= MAX_GRPC_STATUS ? grpcStatus : -1,
     });
   },
