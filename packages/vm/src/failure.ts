@@ -14,8 +14,11 @@ export class MissingImportError extends Error {
 
 const MAX_FRAMES = 20;
 
-/** Failure of the callback named `callback` that ended with `error`, having run into `exceeded` or no limit. */
+/**
+ * Failure of `plugin` in the callback named `callback`, which ended with `error`, having run into `exceeded` or no limit.
+ */
 export function classifyFailure(
+  plugin: string,
   callback: string,
   error: unknown,
   exceeded: ExceededLimit | null = null,
@@ -24,13 +27,13 @@ export function classifyFailure(
   if (error instanceof WebAssembly.RuntimeError) cause = 'trap';
   // Stack exhaustion is a RangeError in V8, not a RuntimeError (S110).
   else if (error instanceof RangeError && /call stack/.test(error.message)) cause = 'stack_overflow';
-  else if (error instanceof MissingImportError) cause = 'missing_import';
+  else if (error instanceof MissingImportError) cause = 'contract_violation';
   let reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   if (exceeded !== null && cause === 'trap') {
     cause = exceeded.cause;
     reason = `${exceeded.fact} (${reason})`;
   }
-  return { cause, callback, reason, backtrace: guestFrames(error) };
+  return { cause, plugin, callback, reason, backtrace: guestFrames(error) };
 }
 
 /** The wasm frames of a V8 stack: "at name (wasm://wasm/module-hash:wasm-function[12]:0x3f)". */

@@ -135,7 +135,7 @@ function missingImport(vm: Vm, { module, name }: ImportEntry, why: string): Host
   return () => {
     const error = new MissingImportError(module, name, why);
     // Guest code can catch a host's exception: the VM is dead even if it does.
-    if (vm.failure === null) vm.markFailed(classifyFailure(`${module}.${name}`, error));
+    if (vm.failure === null) vm.markFailed(classifyFailure(vm.runningPlugin, `${module}.${name}`, error));
     throw error;
   };
 }

@@ -52,6 +52,8 @@ export interface StreamHost {
   sendLocalResponse(response: LocalResponse): void;
   /** The last of the call-outs started on behalf of the stream has been answered, and the guest has heard of it. */
   onCalloutsDone?(): void;
+  /** The guest has died, of whatever stream: no callback comes any more, and nothing continues what it had paused. */
+  onGuestDied?(): void;
   /** During the guest's call: the request's trailers, made now, or null where none can be. */
   createRequestTrailers(): GuestHeaderMap | null;
   /** During the guest's call: the response's trailers, made now, or null where none can be. */

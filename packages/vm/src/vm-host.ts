@@ -133,17 +133,22 @@ export interface VmHost {
   onFailure(failure: VmFailure): void;
 }
 
-/** Why a VM died. `deadline` and `memory` are of modules compiled as `limited`. */
+/**
+ * Why a VM died; these codes stand in logs and names of statistics. `deadline` and `out_of_memory` are of modules compiled
+ * as `limited`; `contract_violation`: the guest called what the ABI does not have; `host_error`: a mistake of the host.
+ */
 export type FailureCause =
   | 'trap'
   | 'stack_overflow'
   | 'deadline'
-  | 'memory'
-  | 'missing_import'
+  | 'out_of_memory'
+  | 'contract_violation'
   | 'host_error';
 
 export interface VmFailure {
   readonly cause: FailureCause;
+  /** Name of the plugin whose callback was running; '' while the VM was made. */
+  readonly plugin: string;
   /** Export that was running. */
   readonly callback: string;
   /** As the engine says it: "RuntimeError: unreachable". */

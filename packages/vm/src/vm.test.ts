@@ -109,7 +109,7 @@ describe('imports', () => {
   test('S5: an import that no host offers loads, and traps with its name when it is called', () => {
     const vm = Vm.start(withImport('env', 'proxy_redis_call'), localHost());
     assert.equal(tick(vm), 'the guest called env.proxy_redis_call, which this host does not offer');
-    assert.equal(vm.failure?.cause, 'missing_import');
+    assert.equal(vm.failure?.cause, 'contract_violation');
   });
 
   test('S5: with strictImports it is a load error that names module and function', () => {
@@ -230,7 +230,10 @@ describe('death of a VM', () => {
       failures.map(({ cause, callback }) => [cause, callback]),
       [['trap', 'proxy_on_request_headers']],
     );
-    assert.equal(log[0], '4 Function: proxy_on_request_headers failed: Uncaught RuntimeError: unreachable');
+    assert.equal(
+      log[0],
+      '4 Function: proxy_on_request_headers failed: Uncaught RuntimeError: unreachable [cause: trap, plugin: plugin]',
+    );
   });
 
   test('S110: stack exhaustion, unreachable and an error of the host are told apart', () => {

@@ -111,6 +111,20 @@ export class Vm {
     return this.memory.size;
   }
 
+  /** Streams announced to the guest so far, and those of them that came to their end with the guest alive. */
+  streamsBegun = 0;
+  streamsEnded = 0;
+
+  /** Name of the plugin whose callback is running; ''. */
+  get runningPlugin(): string {
+    return this.current.root?.name ?? '';
+  }
+
+  /** The streams the guest knows of, or knew of when it died. */
+  *streams(): Generator<StreamContext> {
+    for (const { stream } of this.#contexts.values()) if (stream !== null) yield stream;
+  }
+
   /** True while guest code of this instance is on the stack. */
   get running(): boolean {
     return this.#depth > 0;
@@ -169,11 +183,13 @@ export class Vm {
   /** Called instead of leave() when guest code ended with an exception: the instance is dead from here on. */
   fail(callback: string, error: unknown): void {
     const exceeded = this.#leaveFailed();
+    const plugin = this.runningPlugin;
+    for (const { stream } of [this.current, this.effective]) if (stream !== null) stream.diedHere = true;
     this.#depth = 0;
     this.current = this.effective = this.#vmContext;
     this.localResponseSent = false;
     this.#deferred = [];
-    if (this.failure === null) this.markFailed(classifyFailure(callback, error, exceeded));
+    if (this.failure === null) this.markFailed(classifyFailure(plugin, callback, error, exceeded));
   }
 
   /** Puts off `action` until the guest has returned; runs it at once when no guest code is running. */
@@ -196,7 +212,8 @@ export class Vm {
   /** Kills the instance for a reason found outside of guest code. */
   markFailed(failure: VmFailure): void {
     this.failure = failure;
-    this.logError(`Function: ${failure.callback} failed: Uncaught ${failure.reason}`);
+    const { cause, plugin, callback, reason } = failure;
+    this.logError(`Function: ${callback} failed: Uncaught ${reason} [cause: ${cause}, plugin: ${plugin}]`);
     if (failure.backtrace.length > 0)
       this.logError(`Proxy-Wasm plugin in-VM backtrace:\n${failure.backtrace.join('\n')}`);
     for (const context of this.#contexts.values()) context.root?.dropCallouts();
@@ -209,7 +226,7 @@ export class Vm {
       context.root?.dropCallouts();
       context.root?.stopTick();
     }
-    this.failure ??= { cause: 'host_error', callback: '', reason: 'discarded', backtrace: [] };
+    this.failure ??= { cause: 'host_error', plugin: '', callback: '', reason: 'discarded', backtrace: [] };
   }
 
   #instantiate(module: PluginModule): void {
@@ -230,8 +247,8 @@ export class Vm {
     } catch (error) {
       const exceeded = this.#leaveFailed();
       if (error instanceof PluginStartError) throw error;
-      const failure = classifyFailure('_initialize', error, exceeded);
-      throw new PluginStartError(`${failure.callback} failed: ${failure.reason}`, { cause: error });
+      const failure = classifyFailure('', '_initialize', error, exceeded);
+      throw new PluginStartError(`${failure.callback} failed: ${failure.reason}`, { cause: error, failure });
     } finally {
       this.#depth = 0;
       this.#deferred = [];

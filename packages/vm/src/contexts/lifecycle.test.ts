@@ -56,7 +56,10 @@ describe('root contexts', () => {
         () => vm.startRoot(rootOptions),
         new RegExp(`${callback} failed: RuntimeError: unreachable`),
       );
-      assert.equal(log[0], `4 Function: ${callback} failed: Uncaught RuntimeError: unreachable`);
+      assert.equal(
+        log[0],
+        `4 Function: ${callback} failed: Uncaught RuntimeError: unreachable [cause: trap, plugin: plugin]`,
+      );
     });
   }
 

@@ -32,6 +32,8 @@ export class StreamContext extends Context {
   logging = false;
   /** The guest has changed something of this stream or answered it. */
   mutated = false;
+  /** The guest died while it was at work on this stream; what it has changed of it may be half of what it meant to. */
+  diedHere = false;
   /** Call-outs started on behalf of this stream that have not been answered yet. */
   pendingCallouts = 0;
   /** Announced to the guest and not yet deleted. */
@@ -51,13 +53,14 @@ export class StreamContext extends Context {
     const { vm } = this;
     this.root = root;
     this.host = host;
-    this.mutated = false;
+    this.mutated = this.diedHere = false;
     this.pendingCallouts = 0;
     this.logging = false;
     this.dropRequest();
     this.#dropResponse();
     if (vm.failure !== null) return false;
     vm.register(this);
+    vm.streamsBegun++;
     this.live = true;
     const callback = vm.callbacks.onContextCreate;
     if (callback === null) return true;
@@ -281,7 +284,9 @@ export class StreamContext extends Context {
   }
 
   #forget(): void {
-    this.vm.forget(this);
+    const { vm } = this;
+    if (vm.failure === null) vm.streamsEnded++;
+    vm.forget(this);
     this.logging = false;
     this.dropRequest();
     this.#dropResponse();

@@ -86,6 +86,6 @@ export interface ExceededLimit {
 /** Which limit ended the call that has just left `guard` by an exception; null: none. */
 export function exceededLimit(guard: Guard, killed: boolean): ExceededLimit | null {
   if (killed) return { cause: 'deadline', fact: `the deadline of ${guard.deadlineMs} ms has passed` };
-  if (guard.growthRefused) return { cause: 'memory', fact: 'the memory limit was reached' };
+  if (guard.growthRefused) return { cause: 'out_of_memory', fact: 'the memory limit was reached' };
   return null;
 }

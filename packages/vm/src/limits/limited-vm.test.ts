@@ -191,7 +191,7 @@ describe('the memory cap', () => {
       { maxMemoryPages: 17 },
     );
     assert.equal(request(running), -1);
-    assert.equal(running.failures[0]?.cause, 'memory');
+    assert.equal(running.failures[0]?.cause, 'out_of_memory');
     assert.match(running.failures[0].reason, /the memory limit was reached/);
   });
 
