@@ -390,6 +390,17 @@ test('CONNECT and WebSocket in a stream, where they are allowed', async () => {
   await proxy.until('http.tunnels.downstream_cx_upgrades_active', 0);
 });
 
+test('a client that closes its side is gone: connection and requests end', async () => {
+  const socket = connectSocket({ port: proxy.port('plain'), host: '127.0.0.1', allowHalfOpen: true });
+  socket.on('error', () => {});
+  const settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+  socket.write(Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'));
+  socket.end(Buffer.from(settings));
+  socket.resume();
+  await new Promise(resolve => socket.on('end', resolve));
+  socket.destroy();
+});
+
 test('draining: GOAWAY, and what is in flight is finished', async () => {
   const client = session();
   const going = new Promise<void>(resolve => client.on('goaway', () => resolve()));

@@ -63,6 +63,7 @@ export class Http2Connection implements DownstreamConnection {
     this.#startMs = startMs >= 0 ? startMs : manager.worker.timers.clock.nowMs();
     if (startMs < 0) countOpened(manager, info);
     socket.once('close', () => this.#onSocketClose());
+    socket.once('end', () => this.#onSocketEnd());
     this.#start();
   }
 
@@ -241,6 +242,12 @@ export class Http2Connection implements DownstreamConnection {
   #onSocketClose(): void {
     this.gone = true;
     if (this.#session === null || this.#session.destroyed) this.#onSessionClose();
+  }
+
+  /** There is no half-closed HTTP/2: a client that sends no more takes no answers either. The listener's sockets would wait. */
+  #onSocketEnd(): void {
+    this.gone = true;
+    this.#session?.destroy();
   }
 
   #countBytes(): void {
