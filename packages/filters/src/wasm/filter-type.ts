@@ -11,9 +11,10 @@ import {
   NODE_ATTACHMENT,
   SHARED_STATE_ATTACHMENT,
 } from './attachments.ts';
+import type { PluginHandle } from './plugin-handle.ts';
 import { readPluginLimits } from './plugin-limits.ts';
 import { checkPluginConfig, readPluginConfig, type WasmPluginConfig } from './plugin-settings.ts';
-import { type PluginHandle, PluginVms } from './plugin-vms.ts';
+import { PluginVms } from './plugin-vms.ts';
 import { rootProperty } from './root-properties.ts';
 import { arenaOwner } from './shared-state.ts';
 import { WasmFilter } from './wasm-filter.ts';
@@ -84,7 +85,10 @@ export class WasmFilterInstance implements HttpFilterInstance {
 
   createFilter(_stream: Stream): HttpFilter | null {
     // A plugin that fails open and is dead has nothing to do.
-    if (this.plugin.settings.failurePolicy === 'open' && this.plugin.acquire() === null) return null;
+    if (this.plugin.settings.failurePolicy === 'open' && this.plugin.acquire() === null) {
+      this.plugin.noteBypass();
+      return null;
+    }
     return this.#spare.pop() ?? new WasmFilter(this);
   }
 

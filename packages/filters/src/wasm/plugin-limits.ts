@@ -1,4 +1,4 @@
-// How much time and memory each plugin may use: Dragoman's own settings in the bootstrap, which Envoy's schema has no
+// How much time and memory each plugin may use, and when its instances are replaced: Dragoman's own settings in the bootstrap, which Envoy's schema has no
 // place for: node.metadata.dragoman.wasm_limits, for all plugins and, under `plugins`, by the name of a plugin. Pure.
 
 import type { Node } from '@dragoman/config';
@@ -12,6 +12,20 @@ export interface PluginLimits {
   readonly limited: boolean;
   /** Somebody has asked for limits: code that cannot be limited must not run. */
   readonly demanded: boolean;
+  /** Instances on each worker, which take turns. One that dies takes only its own streams with it. */
+  readonly instances: number;
+  readonly recycle: RecycleRules;
+  /** An instance that has run its start functions waits on each worker to take the place of one that dies. */
+  readonly spare: boolean;
+}
+
+/** When an instance is replaced though nothing is wrong with it; infinite: never. */
+export interface RecycleRules {
+  /** It has this much memory. */
+  readonly memoryBytes: number;
+  /** It has seen so many streams. */
+  readonly requests: number;
+  readonly ageMs: number;
 }
 
 /** Limits of plugins by their name. */
@@ -27,14 +41,29 @@ const PAGES_PER_MEBIBYTE = 2 ** 20 / PAGE_BYTES;
 /** An hour: more is as good as no limit, which is 0. */
 const MAX_CPU_MS = 3_600_000;
 const MAX_MEMORY_MIB = 4096;
+const MAX_INSTANCES = 64;
+const MAX_REQUESTS = 2 ** 53 - 1;
+/** A year. */
+const MAX_AGE_S = 31_536_000;
+/** Of the memory cap: what leaks is replaced before it fails. */
+const DEFAULT_RECYCLE_SHARE = 3 / 4;
 
 /** One level of settings; what is undefined is inherited. */
 interface LimitSettings {
   readonly request?: number;
   readonly start?: number;
+  readonly configure?: number;
   readonly tick?: number;
   readonly memoryMib?: number;
+  readonly instances?: number;
+  readonly spare?: boolean;
+  readonly recycleMemoryMib?: number;
+  readonly recycleRequests?: number;
+  readonly recycleAgeS?: number;
 }
+
+/** Settings that only work on code that can be limited. */
+const DEMANDS = ['request', 'start', 'configure', 'tick', 'memoryMib'] as const;
 
 /** Reads the settings; tells `report` what is wrong with them, and goes on without it. */
 export function readPluginLimits(node: Node | undefined, report: Report = () => {}): LimitsOf {
@@ -54,34 +83,64 @@ function combine(settings: LimitSettings): PluginLimits {
   const deadlines: Deadlines = {
     requestMs: settings.request ?? DEFAULT_DEADLINES.requestMs,
     startMs: settings.start ?? DEFAULT_DEADLINES.startMs,
+    configureMs: settings.configure ?? DEFAULT_DEADLINES.configureMs,
     tickMs: settings.tick ?? DEFAULT_DEADLINES.tickMs,
   };
   const { memoryMib } = settings;
   const capPages = memoryMib === undefined ? DEFAULT_MEMORY_CAP_PAGES : memoryMib * PAGES_PER_MEBIBYTE;
   const memoryCapPages = capPages === 0 ? UNLIMITED_PAGES : capPages;
-  const { requestMs, startMs, tickMs } = deadlines;
   return {
     deadlines,
     memoryCapPages,
-    limited: requestMs + startMs + tickMs > 0 || memoryCapPages < UNLIMITED_PAGES,
-    demanded: Object.values(settings).some(value => value > 0),
+    limited: Object.values(deadlines).some(ms => ms > 0) || memoryCapPages < UNLIMITED_PAGES,
+    demanded: DEMANDS.some(key => (settings[key] ?? 0) > 0),
+    instances: settings.instances ?? 1,
+    recycle: recycleRules(settings, memoryCapPages),
+    spare: settings.spare ?? true,
   };
 }
+
+function recycleRules(settings: LimitSettings, memoryCapPages: number): RecycleRules {
+  const { recycleMemoryMib, recycleRequests, recycleAgeS } = settings;
+  const byDefault =
+    memoryCapPages === UNLIMITED_PAGES ? 0 : Math.floor(memoryCapPages * DEFAULT_RECYCLE_SHARE) * PAGE_BYTES;
+  return {
+    memoryBytes: orNever(recycleMemoryMib === undefined ? byDefault : recycleMemoryMib * 2 ** 20),
+    requests: orNever(recycleRequests ?? 0),
+    ageMs: orNever((recycleAgeS ?? 0) * 1000),
+  };
+}
+
+const orNever = (limit: number): number => (limit === 0 ? Number.POSITIVE_INFINITY : limit);
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
 function readLevel(section: JsonObject, path: string, report: Report): LimitSettings {
-  refuseUnknown(section, ['cpu_ms', 'memory_mib'], path, report);
+  refuseUnknown(section, ['cpu_ms', 'memory_mib', 'instances', 'spare', 'recycle'], path, report);
   const cpu = objectOf(section.cpu_ms, `${path}.cpu_ms`, report);
-  refuseUnknown(cpu, ['request', 'start', 'tick'], `${path}.cpu_ms`, report);
-  const settings: { -readonly [key in keyof LimitSettings]: number } = {};
-  for (const key of ['request', 'start', 'tick'] as const) {
-    const value = wholeNumber(cpu[key], MAX_CPU_MS, `${path}.cpu_ms.${key}`, report);
-    if (value !== undefined) settings[key] = value;
-  }
-  const memoryMib = wholeNumber(section.memory_mib, MAX_MEMORY_MIB, `${path}.memory_mib`, report);
-  if (memoryMib !== undefined) settings.memoryMib = memoryMib;
-  return settings;
+  refuseUnknown(cpu, ['request', 'start', 'configure', 'tick'], `${path}.cpu_ms`, report);
+  const recycle = objectOf(section.recycle, `${path}.recycle`, report);
+  refuseUnknown(recycle, ['memory_mib', 'requests', 'age_s'], `${path}.recycle`, report);
+  const cpuMs = (key: string) => wholeNumber(cpu[key], [0, MAX_CPU_MS], `${path}.cpu_ms.${key}`, report);
+  const recycleAt = (key: string, max: number) =>
+    wholeNumber(recycle[key], [0, max], `${path}.recycle.${key}`, report);
+  return defined({
+    request: cpuMs('request'),
+    start: cpuMs('start'),
+    configure: cpuMs('configure'),
+    tick: cpuMs('tick'),
+    memoryMib: wholeNumber(section.memory_mib, [0, MAX_MEMORY_MIB], `${path}.memory_mib`, report),
+    instances: wholeNumber(section.instances, [1, MAX_INSTANCES], `${path}.instances`, report),
+    spare: yesOrNo(section.spare, `${path}.spare`, report),
+    recycleMemoryMib: recycleAt('memory_mib', MAX_MEMORY_MIB),
+    recycleRequests: recycleAt('requests', MAX_REQUESTS),
+    recycleAgeS: recycleAt('age_s', MAX_AGE_S),
+  });
+}
+
+/** Without what is undefined, which would hide what is inherited. */
+function defined(settings: { [key in keyof LimitSettings]: LimitSettings[key] | undefined }): LimitSettings {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
 }
 
 function objectOf(value: unknown, path: string, report: Report): JsonObject {
@@ -91,10 +150,21 @@ function objectOf(value: unknown, path: string, report: Report): JsonObject {
   return {};
 }
 
-function wholeNumber(value: unknown, max: number, path: string, report: Report): number | undefined {
+function wholeNumber(
+  value: unknown,
+  [min, max]: readonly [number, number],
+  path: string,
+  report: Report,
+): number | undefined {
   if (value === undefined) return undefined;
-  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= max) return value as number;
-  report(path, `expected a whole number from 0 (no limit) to ${max}`);
+  if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) return value as number;
+  report(path, `expected a whole number from ${min === 0 ? '0 (no limit)' : min} to ${max}`);
+  return undefined;
+}
+
+function yesOrNo(value: unknown, path: string, report: Report): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value;
+  report(path, 'expected true or false');
   return undefined;
 }
 

@@ -121,7 +121,7 @@ export function vmKey(settings: PluginSettings, codeSha256: string): string {
     vm.vmConfiguration.toString('base64'),
     [...(vm.allowedCapabilities ?? [])].sort(),
     [...(vm.environment ?? [])].sort(),
-    [...Object.values(settings.limits.deadlines), settings.limits.memoryCapPages, settings.limits.limited],
+    settings.limits,
   ]);
 }
 

@@ -424,7 +424,8 @@ describe('allow_on_headers_stop_iteration', () => {
 });
 
 describe('failures', () => {
-  const FAILED = 'reply 503 "" wasm_fail_stream null 14';
+  const FAILED = 'reply 503 "" wasm_fail_stream{trap} null 14';
+  const CLOSED = 'reply 503 "" wasm_fail_stream null 14';
 
   test('S103: a trap answers 503 once, and the guest is left alone', () => {
     const { puppet, table, start, request } = pluginOnWorker();
@@ -476,10 +477,10 @@ describe('failures', () => {
     const { puppet, start, request } = pluginOnWorker({ failurePolicy: 'FAIL_CLOSED' });
     const instance = start();
     puppet.on.proxy_on_request_headers = trap;
-    for (let i = 0; i < 2; i++) {
+    for (const reply of [FAILED, CLOSED]) {
       const { stream, filter } = request(instance);
       filter.decodeHeaders(stream.asStream, stream.requestHeaders, true);
-      assert.deepEqual(stream.asked, [FAILED]);
+      assert.deepEqual(stream.asked, [reply]);
       puppet.on.proxy_on_request_headers = () => 0;
       await immediates();
     }

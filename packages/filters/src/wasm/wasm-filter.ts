@@ -30,6 +30,8 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 const STOP_ITERATION = 1;
 const BODY_BUFFER = 1;
 const FAILURE_DETAILS = 'wasm_fail_stream';
+/** Dynamic metadata, for access logs: failed_plugin and failure_cause. */
+const METADATA_NAMESPACE = 'envoy.filters.http.wasm';
 const GRPC_UNAVAILABLE = 14;
 
 export class WasmFilter implements HttpFilter, StreamHost {
@@ -51,6 +53,9 @@ export class WasmFilter implements HttpFilter, StreamHost {
   /** Headers wait (StopIteration) while body callbacks go on, and what those let pass waits for a call-out's answer. */
   #requestHeadersPaused = false;
   #requestHeldForCallouts = false;
+  /** That direction waits for the guest to say that it goes on. */
+  #requestPaused = false;
+  #responsePaused = false;
 
   constructor(instance: WasmFilterInstance) {
     this.#instance = instance;
@@ -67,6 +72,7 @@ export class WasmFilter implements HttpFilter, StreamHost {
     const status = this.#context!.onRequestHeaders(headers, endStream);
     const answer = this.#leaveDecode(stream, status, STOP_ALL_AND_WATERMARK) as HeadersStatus;
     this.#requestHeadersPaused = answer === STOP_ITERATION;
+    this.#requestPaused = answer !== 0;
     return answer;
   }
 
@@ -83,18 +89,21 @@ export class WasmFilter implements HttpFilter, StreamHost {
     this.#requestBody.frame = null;
     const answer = this.#leaveDecode(stream, status, STOP_NO_BUFFER) as DataStatus;
     this.#bufferingRequest = answer === BODY_BUFFER;
-    return this.#holdForCallouts(answer, BODY_BUFFER) as DataStatus;
+    return this.#pauseRequest(this.#holdForCallouts(answer, BODY_BUFFER)) as DataStatus;
   }
 
   decodeTrailers(stream: Stream, trailers: HeaderMap): TrailersStatus {
     if (this.#bypassed || this.#context === null) return 0;
     this.#inDecode = true;
     const status = this.#context.onRequestTrailers(trailers);
-    return this.#holdForCallouts(this.#leaveDecode(stream, status, 1), STOP_ITERATION) as TrailersStatus;
+    const answer = this.#leaveDecode(stream, status, 1);
+    return this.#pauseRequest(this.#holdForCallouts(answer, STOP_ITERATION)) as TrailersStatus;
   }
 
   encodeHeaders(stream: Stream, headers: ResponseHeaders, endStream: boolean): HeadersStatus {
     if (this.#bypassed || this.#context === null) return 0;
+    // What was done to the request has nothing to say about whether the response can pass as it is.
+    this.#context.mutated = false;
     this.#inEncode = true;
     const status = this.#context.onResponseHeaders(headers, endStream);
     return this.#leaveEncode(stream, status, STOP_ALL_AND_WATERMARK) as HeadersStatus;
@@ -146,6 +155,7 @@ export class WasmFilter implements HttpFilter, StreamHost {
     this.#bufferingRequest = this.#bufferingResponse = false;
     this.#continueDecode = this.#continueEncode = false;
     this.#requestHeadersPaused = this.#requestHeldForCallouts = false;
+    this.#requestPaused = this.#responsePaused = false;
     this.#instance.recycle(this);
   }
 
@@ -188,28 +198,46 @@ export class WasmFilter implements HttpFilter, StreamHost {
   #leaveEncode(stream: Stream, status: number, stop: number): number {
     this.#inEncode = false;
     if (status === FAILED) return this.#failEncode(stream, stop);
-    if (!this.#continueEncode) return status;
+    const answer = this.#continueEncode ? 0 : status;
     this.#continueEncode = false;
-    return 0;
+    this.#responsePaused = answer !== 0;
+    return answer;
   }
 
-  /** Fail open: the stream goes on without the plugin, unless the plugin has changed it already. Else 503. */
+  #pauseRequest(answer: number): number {
+    this.#requestPaused = answer !== 0;
+    return answer;
+  }
+
   #failDecode(stream: Stream, stop: number): HeadersStatus {
-    this.#bypassed = true;
-    if (this.#mayFailOpen()) return 0;
-    stream.sendLocalReply(503, '', FAILURE_DETAILS, null, GRPC_UNAVAILABLE);
-    return stop as HeadersStatus;
+    return (this.#failOpen(stream) ? 0 : stop) as HeadersStatus;
   }
 
   #failEncode(stream: Stream, stop: number): number {
-    this.#bypassed = true;
-    if (this.#mayFailOpen()) return 0;
-    stream.sendLocalReply(503, '', FAILURE_DETAILS, null, GRPC_UNAVAILABLE);
-    return stop;
+    return this.#failOpen(stream) ? 0 : stop;
   }
 
-  #mayFailOpen(): boolean {
-    return this.#instance.plugin.settings.failurePolicy === 'open' && this.#context?.mutated !== true;
+  /**
+   * Fail open: the stream goes on without the plugin, unless the guest died half-way through changing it. Else 503; the
+   * details have Envoy's word and the cause, which is told to access logs in either case.
+   */
+  #failOpen(stream: Stream): boolean {
+    const context = this.#context;
+    const { plugin } = this.#instance;
+    this.#bypassed = true;
+    this.#requestPaused = this.#responsePaused = false;
+    const failure = context === null ? null : context.vm.failure;
+    if (failure !== null) {
+      stream.info.setDynamicMetadata(METADATA_NAMESPACE, 'failed_plugin', plugin.settings.name);
+      stream.info.setDynamicMetadata(METADATA_NAMESPACE, 'failure_cause', failure.cause);
+    }
+    if (plugin.settings.failurePolicy === 'open' && !(context?.diedHere && context.mutated)) {
+      plugin.noteBypass();
+      return true;
+    }
+    const details = failure === null ? FAILURE_DETAILS : `${FAILURE_DETAILS}{${failure.cause}}`;
+    stream.sendLocalReply(503, '', details, null, GRPC_UNAVAILABLE);
+    return false;
   }
 
   // --- what the guest asks for ---
@@ -217,7 +245,7 @@ export class WasmFilter implements HttpFilter, StreamHost {
   continueRequest(): void {
     if (this.#inDecode) this.#continueDecode = true;
     else if (this.#stream !== null) {
-      this.#bufferingRequest = false;
+      this.#bufferingRequest = this.#requestPaused = false;
       this.#requestHeadersPaused = this.#requestHeldForCallouts = false;
       this.#stream.continueDecoding(this);
     }
@@ -227,10 +255,19 @@ export class WasmFilter implements HttpFilter, StreamHost {
     if (this.#requestHeldForCallouts && !this.#inDecode) this.continueRequest();
   }
 
+  /** Nobody else would let go what the guest has paused. Whatever else is owed to it meets the policy when it comes. */
+  onGuestDied(): void {
+    const stream = this.#stream;
+    if (stream === null || this.#bypassed) return;
+    if (this.#responsePaused) {
+      if (this.#failOpen(stream)) stream.continueEncoding(this);
+    } else if (this.#requestPaused && this.#failOpen(stream)) stream.continueDecoding(this);
+  }
+
   continueResponse(): void {
     if (this.#inEncode) this.#continueEncode = true;
     else if (this.#stream !== null) {
-      this.#bufferingResponse = false;
+      this.#bufferingResponse = this.#responsePaused = false;
       this.#stream.continueEncoding(this);
     }
   }

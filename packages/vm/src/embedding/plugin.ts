@@ -20,8 +20,10 @@ import { type ExchangeRules, LocalExchange } from './local-exchange.ts';
 export interface LimitOptions {
   /** Callbacks on the way of a request: 50 ms. */
   readonly requestMs?: number;
-  /** Start and configuration: 5 s. */
+  /** Instantiation and start: 5 s. */
   readonly startMs?: number;
+  /** on_configure: 5 s. */
+  readonly configureMs?: number;
   /** Ticks and queues: 200 ms. */
   readonly tickMs?: number;
   /** 128 MiB. */
@@ -218,6 +220,7 @@ export class Plugin implements PluginRunner {
       deadlines: {
         requestMs: given.requestMs ?? DEFAULT_DEADLINES.requestMs,
         startMs: given.startMs ?? DEFAULT_DEADLINES.startMs,
+        configureMs: given.configureMs ?? DEFAULT_DEADLINES.configureMs,
         tickMs: given.tickMs ?? DEFAULT_DEADLINES.tickMs,
       },
       maxMemoryPages: memoryMib === 0 ? UNLIMITED_PAGES : memoryMib * PAGES_PER_MEBIBYTE,

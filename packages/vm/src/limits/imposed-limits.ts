@@ -16,24 +16,31 @@ export interface ModuleLimits {
 export interface Deadlines {
   /** Callbacks on the way of a request, call-out responses among them. */
   readonly requestMs: number;
-  /** Instantiation, start functions, on_vm_start, on_configure. */
+  /** Instantiation, start functions, creation of a root context, on_vm_start. */
   readonly startMs: number;
+  readonly configureMs: number;
   /** on_tick and on_queue_ready: nobody waits for them, but the worker's requests wait behind them. */
   readonly tickMs: number;
 }
 
-export const DEFAULT_DEADLINES: Deadlines = { requestMs: 50, startMs: 5000, tickMs: 200 };
+export const DEFAULT_DEADLINES: Deadlines = {
+  requestMs: 50,
+  startMs: 5000,
+  configureMs: 5000,
+  tickMs: 200,
+};
 /** 128 MiB: ten times what a plugin of the largest toolchain (Go) starts with. */
 export const DEFAULT_MEMORY_CAP_PAGES = 2048;
 /** Of a WebAssembly page. */
 export const PAGE_BYTES = 65_536;
 
-const START_CALLBACKS: ReadonlySet<string> = new Set(['proxy_on_vm_start', 'proxy_on_configure']);
+const START_CALLBACKS: ReadonlySet<string> = new Set(['proxy_on_context_create', 'proxy_on_vm_start']);
 const TICK_CALLBACKS: ReadonlySet<string> = new Set(['proxy_on_tick', 'proxy_on_queue_ready']);
 
 /** The deadline of a callback of a root context. */
 export function deadlineOf(callback: string, deadlines: Deadlines): number {
   if (TICK_CALLBACKS.has(callback)) return deadlines.tickMs;
+  if (callback === 'proxy_on_configure') return deadlines.configureMs;
   return START_CALLBACKS.has(callback) ? deadlines.startMs : deadlines.requestMs;
 }
 

@@ -12,7 +12,7 @@ import { Guard } from './guard.ts';
 import type { Deadlines } from './imposed-limits.ts';
 import { WatchdogThread } from './watchdog-thread.ts';
 
-const DEADLINES: Deadlines = { requestMs: 20, startMs: 30, tickMs: 25 };
+const DEADLINES: Deadlines = { requestMs: 20, startMs: 30, configureMs: 35, tickMs: 25 };
 const PROPERTY_PATH_ADDRESS = 64;
 
 let watchdog: WatchdogThread;
@@ -84,13 +84,16 @@ describe('an endless loop', () => {
     });
   }
 
-  for (const name of ['proxy_on_vm_start', 'proxy_on_configure']) {
+  for (const [name, deadlineMs] of [
+    ['proxy_on_vm_start', DEADLINES.startMs],
+    ['proxy_on_configure', DEADLINES.configureMs],
+  ] as const) {
     test(`in ${name} is a failed start with that cause`, () => {
       const running = run({ [name]: spin(TYPES[name]!) });
       assert.throws(running.root, PluginStartError);
       assert.equal(running.failures[0]?.cause, 'deadline');
       assert.equal(running.failures[0]?.callback, name);
-      assert.match(running.failures[0].reason, /the deadline of 30 ms has passed/);
+      assert.match(running.failures[0].reason, new RegExp(`the deadline of ${deadlineMs} ms has passed`));
     });
   }
 
@@ -166,7 +169,7 @@ describe('other ends', () => {
     const count = [0x03, 0x40, ...op.get(0), ...op.i32(1), 0x6b, 0x22, 0, 0x0d, 0, 0x0b, ...op.i32(0)];
     const running = run(
       { proxy_on_request_headers: [...op.i32(200_000_000), 0x21, 0, ...count] },
-      { deadlines: { requestMs: 0, startMs: 0, tickMs: 0 } },
+      { deadlines: { requestMs: 0, startMs: 0, configureMs: 0, tickMs: 0 } },
     );
     assert.equal(request(running), 0);
   });

@@ -15,6 +15,7 @@ import { StatLane, StatTable } from '@dragoman/shm';
 import { type ConnectionScript, Puppet, RawConnection, ScriptedServer } from '@dragoman/testkit';
 import { compileModuleSync } from '@dragoman/vm';
 import { WASM_FILTER_TYPE, WasmFilterInstance } from '../filter-type.ts';
+import type { PluginLimits } from '../plugin-limits.ts';
 import { readPluginConfig, type WasmPluginConfig } from '../plugin-settings.ts';
 import { PluginVms } from '../plugin-vms.ts';
 
@@ -38,12 +39,15 @@ export interface PuppetWorkerOptions {
   readonly listener?: object;
   /** Fields of the PluginConfig. */
   readonly plugin?: Partial<WasmPluginConfig>;
+  readonly limits?: Partial<PluginLimits>;
+  /** Callbacks that the guest has; all of them by default. */
+  readonly callbacks?: readonly string[];
   /** Filters before the plugin, by type. */
   readonly filtersBefore?: readonly HttpFilterType<never>[];
 }
 
 export class PuppetWorker {
-  readonly puppet = new Puppet({ hostCalls: HOST_CALLS, callbacks: CALLBACKS });
+  readonly puppet: Puppet;
   /** Lines of the log, with level and component before them. */
   readonly log: string[] = [];
   readonly #options: PuppetWorkerOptions;
@@ -55,6 +59,11 @@ export class PuppetWorker {
 
   private constructor(options: PuppetWorkerOptions) {
     this.#options = options;
+    const { callbacks } = options;
+    this.puppet = new Puppet({
+      hostCalls: HOST_CALLS,
+      callbacks: CALLBACKS.filter(({ name }) => callbacks === undefined || callbacks.includes(name)),
+    });
   }
 
   static async start(options: PuppetWorkerOptions = {}): Promise<PuppetWorker> {
@@ -156,7 +165,9 @@ export class PuppetWorker {
         const vms = new PluginVms({ clock: timers.clock, logger, lane: stats, asyncClient });
         const settings = readPluginConfig(config.config as WasmPluginConfig);
         const vm = { ...settings.vm, imports };
-        const plugin = vms.start({ ...settings, vm }, code, () => undefined);
+        // The puppet pulls the strings of the instance that was made last: a spare would be in the way.
+        const limits = { ...settings.limits, spare: false, ...this.#options.limits };
+        const plugin = vms.start({ ...settings, vm, limits }, code, () => undefined);
         return new WasmFilterInstance(plugin, context, undefined);
       },
     };
