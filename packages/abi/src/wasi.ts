@@ -3,18 +3,24 @@
 
 import type { FunctionSpec } from './host-calls.ts';
 
-/** Both module names resolve to the same functions (S8). */
+/** Both module names offer the same functions (S8); the older one lays out `filestat` and numbers `whence` otherwise. */
 export const WASI_MODULES: readonly string[] = ['wasi_snapshot_preview1', 'wasi_unstable'];
 
 export const Errno = {
   Success: 0,
   Acces: 2,
   BadF: 8,
+  Exist: 20,
   Fault: 21,
   Inval: 28,
+  IsDir: 31,
+  MFile: 33,
+  NameTooLong: 37,
   NoEnt: 44,
   NoSys: 52,
+  NotDir: 54,
   NotSup: 58,
+  RoFs: 69,
   NotCapable: 76,
 } as const;
 
@@ -67,4 +73,5 @@ export const WASI_FUNCTIONS: readonly FunctionSpec[] = [
   fn('sock_send', 'iiiii>i'),
   fn('sock_shutdown', 'ii>i'),
   fn('proc_exit', 'i>'),
+  fn('proc_raise', 'i>i'),
 ];

@@ -8,7 +8,7 @@ import { bufferCalls } from './host/buffers.ts';
 import { foreignCalls } from './host/foreign.ts';
 import { grpcCalls } from './host/grpc-call.ts';
 import { headerMapCalls } from './host/header-maps.ts';
-import type { HostFunction } from './host/host-function.ts';
+import type { HostFunction, HostFunctions } from './host/host-function.ts';
 import { httpCallCalls } from './host/http-call.ts';
 import { loggingCalls } from './host/logging.ts';
 import { metricCalls } from './host/metrics.ts';
@@ -21,6 +21,8 @@ import { GuestMemory } from './memory.ts';
 import type { ImportEntry } from './module/sections.ts';
 import { sanitizedCalls } from './sanitization/sanitized-calls.ts';
 import type { Vm } from './vm.ts';
+import { PREVIEW1, UNSTABLE } from './wasi/layout.ts';
+import { VirtualDirectory } from './wasi/virtual-directory.ts';
 
 /** Largest table, in elements, for a module that imports its table. */
 const MAX_TABLE_ELEMENTS = 100_000;
@@ -49,7 +51,7 @@ export function bindImports(vm: Vm): BoundImports {
     ...foreignCalls(vm),
   };
   const env = vm.sanitizer === null ? calls : sanitizedCalls(vm, vm.sanitizer, calls);
-  const wasi = wasiFunctions(vm);
+  const wasi = bindWasi(vm);
   const object: Record<string, Record<string, WebAssembly.ImportValue>> = {};
   let imported: WebAssembly.Memory | undefined;
   const caps = memoryCapsOf(vm);
@@ -63,7 +65,11 @@ export function bindImports(vm: Vm): BoundImports {
     else if (entry.kind === 'table') object[entry.module][entry.name] = makeTable(entry);
     else {
       const isWasi = WASI_MODULES.includes(entry.module);
-      const known = isWasi ? wasi[entry.name] : entry.module === 'env' ? env[entry.name] : undefined;
+      const known = isWasi
+        ? wasi[entry.module]?.[entry.name]
+        : entry.module === 'env'
+          ? env[entry.name]
+          : undefined;
       object[entry.module][entry.name] = bindFunction(vm, entry, isWasi, known) as WebAssembly.ImportValue;
     }
   }
@@ -80,6 +86,16 @@ export function bindImports(vm: Vm): BoundImports {
       const memory = exported ?? imported;
       if (memory !== undefined) vm.memory = new GuestMemory(memory);
     },
+  };
+}
+
+/** WASI by module name; what the guest opens by one name is open by the other. */
+function bindWasi(vm: Vm): Readonly<Record<string, HostFunctions>> {
+  const { files } = vm.options;
+  const directory = files === undefined || files.size === 0 ? null : new VirtualDirectory(files);
+  return {
+    wasi_snapshot_preview1: wasiFunctions(vm, PREVIEW1, directory),
+    wasi_unstable: wasiFunctions(vm, UNSTABLE, directory),
   };
 }
 

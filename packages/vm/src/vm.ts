@@ -35,6 +35,8 @@ export interface VmOptions {
   readonly allowedCapabilities?: ReadonlySet<string>;
   /** What the plugin may reach through the calls it may make; absent: everything. */
   readonly sanitization?: SanitizationRules;
+  /** Contents of the read-only files the guest can open, by absolute path. */
+  readonly files?: ReadonlyMap<string, Uint8Array>;
   /** Refuse modules that import what this host does not know, instead of trapping when it is called. */
   readonly strictImports?: boolean;
   /** Functions for imports no host call answers, by "module.name"; asked before the unknown-import rule applies. */

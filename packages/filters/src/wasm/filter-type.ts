@@ -5,19 +5,14 @@ import type { Node, Wasm } from '@dragoman/config';
 import type { FilterContext, HttpFilter, HttpFilterInstance, HttpFilterType, Stream } from '@dragoman/proxy';
 import { Arena, type ArenaMemory } from '@dragoman/shm';
 import { type Guard, PluginStartError } from '@dragoman/vm';
-import {
-  type CompiledCode,
-  GUARD_ATTACHMENT,
-  NODE_ATTACHMENT,
-  SHARED_STATE_ATTACHMENT,
-} from './attachments.ts';
+import { GUARD_ATTACHMENT, SHARED_STATE_ATTACHMENT } from './attachments.ts';
 import type { PluginHandle } from './plugin-handle.ts';
-import { readPluginLimits } from './plugin-limits.ts';
-import { checkPluginConfig, readPluginConfig, type WasmPluginConfig } from './plugin-settings.ts';
+import { checkPluginConfig, type WasmPluginConfig } from './plugin-settings.ts';
 import { PluginVms } from './plugin-vms.ts';
 import { rootProperty } from './root-properties.ts';
 import { arenaOwner } from './shared-state.ts';
 import { WasmFilter } from './wasm-filter.ts';
+import { readWorkerPlugin } from './worker-plugin.ts';
 
 export const WASM_FILTER_TYPE = 'envoy.extensions.filters.http.wasm.v3.Wasm';
 
@@ -53,10 +48,7 @@ export const wasmFilterType: HttpFilterType<Wasm> = {
   },
   /** Throws PluginStartError, with Envoy's words, when the plugin does not start and is not to fail open. */
   create(config, context) {
-    const plugin = config.config as WasmPluginConfig;
-    const node = context.attachments.get(NODE_ATTACHMENT) as Node | undefined;
-    const settings = readPluginConfig(plugin, readPluginLimits(node)(plugin.name));
-    const code = context.attachments.get(settings.codeKey) as CompiledCode | undefined;
+    const { settings, code, node } = readWorkerPlugin(config.config as WasmPluginConfig, context.attachments);
     try {
       const plugin = pluginVms(context).start(settings, code, path => rootProperty(node, path));
       return new WasmFilterInstance(plugin, context, node);

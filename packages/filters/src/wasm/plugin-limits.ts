@@ -3,6 +3,15 @@
 
 import type { Node } from '@dragoman/config';
 import { DEFAULT_DEADLINES, DEFAULT_MEMORY_CAP_PAGES, type Deadlines, PAGE_BYTES } from '@dragoman/vm';
+import {
+  dragomanSection,
+  type JsonObject,
+  objectOf,
+  type Report,
+  refuseUnknown,
+  trueOrFalse,
+  wholeNumber,
+} from './settings-section.ts';
 
 /** The limits of one plugin. */
 export interface PluginLimits {
@@ -31,10 +40,6 @@ export interface RecycleRules {
 /** Limits of plugins by their name. */
 export type LimitsOf = (pluginName: string) => PluginLimits;
 
-/** `path` inside the bootstrap. */
-type Report = (path: string, message: string) => void;
-
-const PATH = 'node.metadata.dragoman.wasm_limits';
 /** All that a 32-bit memory can be. */
 const UNLIMITED_PAGES = 65_536;
 const PAGES_PER_MEBIBYTE = 2 ** 20 / PAGE_BYTES;
@@ -67,13 +72,12 @@ const DEMANDS = ['request', 'start', 'configure', 'tick', 'memoryMib'] as const;
 
 /** Reads the settings; tells `report` what is wrong with them, and goes on without it. */
 export function readPluginLimits(node: Node | undefined, report: Report = () => {}): LimitsOf {
-  const dragoman = objectOf(node?.metadata?.dragoman, 'node.metadata.dragoman', report);
-  const section = objectOf(dragoman.wasm_limits, PATH, report);
+  const [section, sectionPath] = dragomanSection(node, 'wasm_limits', report);
   const { plugins, ...common } = section;
-  const forAll = readLevel(common, PATH, report);
+  const forAll = readLevel(common, sectionPath, report);
   const byName = new Map<string, LimitSettings>();
-  for (const [name, value] of Object.entries(objectOf(plugins, `${PATH}.plugins`, report))) {
-    const path = `${PATH}.plugins.${name}`;
+  for (const [name, value] of Object.entries(objectOf(plugins, `${sectionPath}.plugins`, report))) {
+    const path = `${sectionPath}.plugins.${name}`;
     byName.set(name, readLevel(objectOf(value, path, report), path, report));
   }
   return pluginName => combine({ ...forAll, ...byName.get(pluginName) });
@@ -113,8 +117,6 @@ function recycleRules(settings: LimitSettings, memoryCapPages: number): RecycleR
 
 const orNever = (limit: number): number => (limit === 0 ? Number.POSITIVE_INFINITY : limit);
 
-type JsonObject = Readonly<Record<string, unknown>>;
-
 function readLevel(section: JsonObject, path: string, report: Report): LimitSettings {
   refuseUnknown(section, ['cpu_ms', 'memory_mib', 'instances', 'spare', 'recycle'], path, report);
   const cpu = objectOf(section.cpu_ms, `${path}.cpu_ms`, report);
@@ -131,7 +133,7 @@ function readLevel(section: JsonObject, path: string, report: Report): LimitSett
     tick: cpuMs('tick'),
     memoryMib: wholeNumber(section.memory_mib, [0, MAX_MEMORY_MIB], `${path}.memory_mib`, report),
     instances: wholeNumber(section.instances, [1, MAX_INSTANCES], `${path}.instances`, report),
-    spare: yesOrNo(section.spare, `${path}.spare`, report),
+    spare: trueOrFalse(section.spare, `${path}.spare`, report),
     recycleMemoryMib: recycleAt('memory_mib', MAX_MEMORY_MIB),
     recycleRequests: recycleAt('requests', MAX_REQUESTS),
     recycleAgeS: recycleAt('age_s', MAX_AGE_S),
@@ -141,34 +143,4 @@ function readLevel(section: JsonObject, path: string, report: Report): LimitSett
 /** Without what is undefined, which would hide what is inherited. */
 function defined(settings: { [key in keyof LimitSettings]: LimitSettings[key] | undefined }): LimitSettings {
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
-}
-
-function objectOf(value: unknown, path: string, report: Report): JsonObject {
-  if (value === undefined) return {};
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
-  report(path, 'expected an object');
-  return {};
-}
-
-function wholeNumber(
-  value: unknown,
-  [min, max]: readonly [number, number],
-  path: string,
-  report: Report,
-): number | undefined {
-  if (value === undefined) return undefined;
-  if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) return value as number;
-  report(path, `expected a whole number from ${min === 0 ? '0 (no limit)' : min} to ${max}`);
-  return undefined;
-}
-
-function yesOrNo(value: unknown, path: string, report: Report): boolean | undefined {
-  if (value === undefined || typeof value === 'boolean') return value;
-  report(path, 'expected true or false');
-  return undefined;
-}
-
-function refuseUnknown(section: JsonObject, known: readonly string[], path: string, report: Report): void {
-  for (const key of Object.keys(section))
-    if (!known.includes(key)) report(`${path}.${key}`, `no such setting; there is ${known.join(', ')}`);
 }

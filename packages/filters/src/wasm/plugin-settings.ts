@@ -2,9 +2,12 @@
 // check and prepare) and on every worker.
 
 import { createHash } from 'node:crypto';
+import type { AbiVersion } from '@dragoman/abi';
 import type { Any, DataSource, PluginConfig, VmConfig } from '@dragoman/config';
 import type { VmOptions } from '@dragoman/vm';
 import { configurationBytes } from './configuration-bytes.ts';
+import { filesKey } from './plugin-files.ts';
+import type { PluginHostSettings } from './plugin-host-settings.ts';
 import { type PluginLimits, readPluginLimits } from './plugin-limits.ts';
 
 /** Fields of the newest PluginConfig besides those every schema has. */
@@ -40,6 +43,12 @@ export interface PluginSettings {
   readonly runtime: string;
   readonly vm: VmOptions & { readonly vmId: string; readonly vmConfiguration: Buffer };
   readonly limits: PluginLimits;
+  readonly abiVersion: AbiVersion | undefined;
+  /** Paths of files on the machine by those in the guest, and the key of their contents among the attachments. */
+  readonly files: Readonly<Record<string, string>>;
+  readonly filesKey: string;
+  /** Set once the contents are in `vm.files`. */
+  readonly filesSha256?: string;
   /** Key of the compiled code among a configuration's attachments. */
   readonly codeKey: string;
   readonly failurePolicy: FailurePolicy;
@@ -55,6 +64,7 @@ export interface PluginSettings {
 export function readPluginConfig(
   config: WasmPluginConfig,
   limits: PluginLimits = readPluginLimits(undefined)(config.name),
+  { abiVersion, files = {}, sanitization, strictImports }: PluginHostSettings = {},
 ): PluginSettings {
   const vmConfig = config.vmConfig as VmConfig;
   const backoff = config.reloadConfig?.backoff;
@@ -72,9 +82,18 @@ export function readPluginConfig(
       allowedCapabilities: new Set(capabilities),
       deadlines: limits.deadlines,
       maxMemoryPages: limits.memoryCapPages,
+      ...(sanitization && { sanitization }),
+      ...(strictImports && { strictImports }),
     },
     limits,
-    codeKey: limits.limited ? codeKey(vmConfig) : `${codeKey(vmConfig)}:unlimited`,
+    abiVersion,
+    files,
+    filesKey: filesKey(files),
+    codeKey: [
+      codeKey(vmConfig),
+      ...(limits.limited ? [] : ['unlimited']),
+      ...(abiVersion === undefined ? [] : [abiVersion]),
+    ].join(':'),
     failurePolicy: failurePolicyOf(config),
     renewAfterBackoff: config.failurePolicy === 'FAIL_RELOAD',
     reloadBackoffMs: base,
@@ -122,6 +141,7 @@ export function vmKey(settings: PluginSettings, codeSha256: string): string {
     [...(vm.allowedCapabilities ?? [])].sort(),
     [...(vm.environment ?? [])].sort(),
     settings.limits,
+    [settings.abiVersion, vm.strictImports, settings.filesSha256, vm.sanitization],
   ]);
 }
 

@@ -6,8 +6,18 @@ import { readFile } from 'node:fs/promises';
 import { type Clock, type Logger, silentLogger, systemClock } from '@dragoman/base';
 import type { Bootstrap, DataSource, RemoteDataSource, VmConfig } from '@dragoman/config';
 import type { StatLane } from '@dragoman/shm';
-import { compileModule, type Guard, localHost, ModuleLimitsError, PluginStartError, Vm } from '@dragoman/vm';
+import {
+  type CheckOptions,
+  compileModule,
+  type Guard,
+  localHost,
+  ModuleLimitsError,
+  PluginStartError,
+  Vm,
+} from '@dragoman/vm';
 import { type CompiledCode, NODE_ATTACHMENT, SHARED_STATE_ATTACHMENT } from './attachments.ts';
+import { type PluginFiles, readPluginFiles } from './plugin-files.ts';
+import { readPluginHostSettings } from './plugin-host-settings.ts';
 import { readPluginLimits } from './plugin-limits.ts';
 import {
   checkPluginConfig,
@@ -19,6 +29,7 @@ import {
 import { rootProperty } from './root-properties.ts';
 import { sharedStateMemory } from './shared-state.ts';
 import { LOG_LEVEL_OF_GUEST, type RootProperties } from './worker-host.ts';
+import { withFiles } from './worker-plugin.ts';
 
 export interface PrepareOptions {
   readonly logger?: Logger;
@@ -64,14 +75,16 @@ export async function prepareWasmPlugins(
   const plugins = findPlugins(bootstrap).filter(plugin => isComplete(plugin, prepared));
   if (plugins.length === 0) return prepared;
   const { node } = bootstrap as Partial<Bootstrap>;
-  const limitsOf = readPluginLimits(node, (path, message) => prepared.errors.push(`${path}: ${message}`));
+  const note = (path: string, message: string) => void prepared.errors.push(`${path}: ${message}`);
+  const limitsOf = readPluginLimits(node, note);
+  const hostSettingsOf = readPluginHostSettings(node, note);
   if (node !== undefined) prepared.attachments.set(NODE_ATTACHMENT, node);
   prepared.attachments.set(SHARED_STATE_ATTACHMENT, sharedStateMemory(options.previous));
   const codes = new Map<string, Promise<CompiledCode>>();
   const bySha256 = new Map<string, Promise<CompiledCode>>();
   const counted = new Set<string>();
   for (const plugin of plugins) {
-    const settings = readPluginConfig(plugin, limitsOf(plugin.name));
+    let settings = readPluginConfig(plugin, limitsOf(plugin.name), hostSettingsOf(plugin.name));
     let code = codes.get(settings.codeKey);
     if (code === undefined) {
       code = loadCode(plugin.vmConfig as VmConfig, settings, bySha256, options);
@@ -80,6 +93,7 @@ export async function prepareWasmPlugins(
     try {
       const compiled = await code;
       checkLimits(settings, compiled, prepared);
+      settings = await loadFiles(settings, prepared);
       prepared.attachments.set(settings.codeKey, compiled);
       countVms(settings, compiled, counted, options);
       if (options.canary) startCanary(settings, compiled, path => rootProperty(node, path), options);
@@ -114,9 +128,19 @@ function isComplete(plugin: WasmPluginConfig, prepared: PreparedPlugins): boolea
   return prepared.errors.length === before;
 }
 
+/** The settings with the contents of the plugin's files. Throws PluginStartError. */
+async function loadFiles(settings: PluginSettings, prepared: PreparedPlugins): Promise<PluginSettings> {
+  if (Object.keys(settings.files).length === 0) return settings;
+  const { attachments } = prepared;
+  const known = attachments.get(settings.filesKey) as PluginFiles | undefined;
+  const files = known ?? (await readPluginFiles(settings.files));
+  attachments.set(settings.filesKey, files);
+  return withFiles(settings, files);
+}
+
 async function loadCode(
   vmConfig: VmConfig,
-  { codeKey, limits }: PluginSettings,
+  { abiVersion, codeKey, limits }: PluginSettings,
   bySha256: Map<string, Promise<CompiledCode>>,
   options: PrepareOptions,
 ): Promise<CompiledCode> {
@@ -128,24 +152,29 @@ async function loadCode(
   }
   const previous = options.previous?.get(codeKey) as CompiledCode | undefined;
   if (previous?.sha256 === sha256) return previous;
-  const form = `${sha256} ${limits.limited}`;
+  const form = `${sha256} ${limits.limited} ${abiVersion}`;
+  const checks = abiVersion === undefined ? {} : { abiVersion };
   let compiled = bySha256.get(form);
   if (compiled === undefined) {
     compiled = limits.limited
-      ? compileLimited(bytes, sha256)
-      : compileModule(bytes).then(module => ({ ...module, sha256 }));
+      ? compileLimited(bytes, sha256, checks)
+      : compileModule(bytes, checks).then(module => ({ ...module, sha256 }));
     bySha256.set(form, compiled);
   }
   return compiled;
 }
 
 /** Code that cannot be limited is compiled as it is; whether it may run is for checkLimits to say. */
-async function compileLimited(bytes: Uint8Array, sha256: string): Promise<CompiledCode> {
+async function compileLimited(
+  bytes: Uint8Array,
+  sha256: string,
+  checks: CheckOptions,
+): Promise<CompiledCode> {
   try {
-    return { ...(await compileModule(bytes, { limited: true })), sha256 };
+    return { ...(await compileModule(bytes, { ...checks, limited: true })), sha256 };
   } catch (error) {
     if (!(error instanceof ModuleLimitsError)) throw error;
-    return { ...(await compileModule(bytes)), sha256, unlimitedBecause: error.message };
+    return { ...(await compileModule(bytes, checks)), sha256, unlimitedBecause: error.message };
   }
 }
 

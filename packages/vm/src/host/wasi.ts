@@ -1,9 +1,13 @@
 // WASI preview 1 as plugins may use it (ABI reference 7.8): clocks, random, environment, output to the plugin's log.
-// There are no files and no sockets: those calls answer what the reference host answers.
+// There are no sockets, and files only for plugins that are given some: otherwise those calls answer what the reference
+// host answers.
 
 import { randomFillSync } from 'node:crypto';
 import { Errno, GuestLogLevel } from '@dragoman/abi';
 import type { Vm } from '../vm.ts';
+import { fileCalls } from '../wasi/file-calls.ts';
+import type { WasiLayout } from '../wasi/layout.ts';
+import type { VirtualDirectory } from '../wasi/virtual-directory.ts';
 import type { HostFunctions } from './host-function.ts';
 import { wallNanoseconds } from './logging.ts';
 
@@ -19,7 +23,13 @@ const isOutput = (descriptor: number): boolean => descriptor === 1 || descriptor
 const okForOutput = (descriptor: number): number => (isOutput(descriptor) ? Errno.Success : Errno.BadF);
 const notSupported = (): number => Errno.NotSup;
 
-export const wasiFunctions = (vm: Vm): HostFunctions => ({
+/** The functions of one of WASI's module names. `files` is null for a plugin without files. */
+export function wasiFunctions(vm: Vm, layout: WasiLayout, files: VirtualDirectory | null): HostFunctions {
+  const functions = plainFunctions(vm);
+  return files === null ? functions : { ...functions, ...fileCalls(vm, files, layout, functions) };
+}
+
+const plainFunctions = (vm: Vm): HostFunctions => ({
   args_get: () => Errno.Success,
   args_sizes_get: (count: number, size: number) => writeSizes(vm, count >>> 0, size >>> 0, 0, 0),
   environ_get: (pointers: number, text: number) => environGet(vm, pointers >>> 0, text >>> 0),
@@ -51,7 +61,7 @@ export const wasiFunctions = (vm: Vm): HostFunctions => ({
   fd_sync: okForOutput,
   fd_tell: (descriptor: number, result: number) => fdTell(vm, descriptor, result >>> 0),
   fd_readdir: (_descriptor: number, _buffer: number, _size: number, _cookie: bigint, used: number) =>
-    vm.memory.fits(used >>> 0, 4) ? (vm.memory.setUint32(used >>> 0, 0), READDIR_ERRNO) : Errno.Fault,
+    writeCount(vm, used >>> 0, 0, READDIR_ERRNO),
   fd_renumber: (from: number, to: number) => (isOutput(from) && isOutput(to) ? Errno.NotSup : Errno.BadF),
   fd_prestat_get: () => Errno.BadF,
   fd_prestat_dir_name: () => Errno.NoSys,
@@ -67,7 +77,7 @@ export const wasiFunctions = (vm: Vm): HostFunctions => ({
   path_symlink: notSupported,
   poll_oneoff: (_subscriptions: number, _events: number, _count: number, result: number) =>
     // Nobody sleeps in a proxy's callback: Go's scheduler goes on when told that nothing happened.
-    vm.memory.fits(result >>> 0, 4) ? (vm.memory.setUint32(result >>> 0, 0), Errno.Success) : Errno.Fault,
+    writeCount(vm, result >>> 0, 0, Errno.Success),
   sched_yield: () => Errno.Success,
   sock_accept: notSupported,
   sock_recv: notSupported,
@@ -78,7 +88,15 @@ export const wasiFunctions = (vm: Vm): HostFunctions => ({
     vm.log(GuestLogLevel.Debug, `proc_exit(${code}) called`);
     return undefined;
   },
+  proc_raise: () => Errno.NoSys,
 });
+
+/** Answers `errno` once the count is written. */
+function writeCount(vm: Vm, result: number, count: number, errno: number): number {
+  if (!vm.memory.fits(result, 4)) return Errno.Fault;
+  vm.memory.setUint32(result, count);
+  return errno;
+}
 
 function writeSizes(vm: Vm, count: number, size: number, countValue: number, sizeValue: number): number {
   if (!vm.memory.fits(count, 4) || !vm.memory.fits(size, 4)) return Errno.Fault;

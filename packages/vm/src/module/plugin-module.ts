@@ -122,7 +122,7 @@ function missingVersion(sections: ModuleSections): never {
   const marker = sections.exports.find(({ name }) => name.startsWith(ABI_MARKER_PREFIX));
   if (marker === undefined) {
     throw new ModuleError(
-      'missing or unknown Proxy-Wasm ABI version: the module exports no function proxy_abi_version_0_1_0, _0_2_0 or _0_2_1',
+      'missing or unknown Proxy-Wasm ABI version: the module exports no function proxy_abi_version_0_1_0, _0_2_0 or _0_2_1 (where it is known, give it as abi_version)',
     );
   }
   const fact =
