@@ -29,6 +29,8 @@ export class HeadTable {
   count: number;
   /** Bit set of the ids that were seen when the head was parsed; a set bit may be of a line since removed. */
   readonly seen: Int32Array;
+  /** Some known name was seen more than once. */
+  repeated = false;
 
   constructor(capacityLines: number = INITIAL_LINES) {
     this.lines = new Int32Array(capacityLines * STRIDE);
@@ -38,6 +40,7 @@ export class HeadTable {
 
   clear(): void {
     this.count = 0;
+    this.repeated = false;
     const seen = this.seen;
     for (let word = 0; word < seen.length; word++) seen[word] = 0;
   }
@@ -52,6 +55,7 @@ export class HeadTable {
     copy.lines.set(this.lines.subarray(0, this.count * STRIDE));
     copy.count = this.count;
     copy.seen.set(this.seen);
+    copy.repeated = this.repeated;
     return copy;
   }
 }

@@ -14,6 +14,7 @@ import {
 } from './head-table.ts';
 import { ENVOY_ID_BITS, HEADER_IDS, HEADER_NAMES, HeaderId, HIDDEN_HOST_ID } from './header-names.ts';
 import { isHeaderName, isHeaderValue, lowerCaseName } from './header-validation.ts';
+import { hasBit, JOINED_NOWHERE } from './joined-names.ts';
 
 const TRANSFER_ENCODING = HEADER_NAMES[HeaderId.TRANSFER_ENCODING];
 
@@ -27,6 +28,7 @@ const knownNames: string[] = new Array<string>(KNOWN_LINES).fill('');
 const knownLowerNames: string[] = new Array<string>(KNOWN_LINES).fill('');
 const knownValues: string[] = new Array<string>(KNOWN_LINES).fill('');
 const knownTexts: string[] = new Array<string>(KNOWN_LINES).fill('');
+const knownIds = new Uint8Array(KNOWN_LINES);
 
 /**
  * Header lines in order. Names are lower-case; values are latin1 strings, one character a byte. Lookups accept any case.
@@ -87,22 +89,26 @@ export class HeaderMap {
     return true;
   }
 
-  /** Appends a line. Validated like set(). */
+  /** Appends a line, or joins the value to the one line its name may have. Validated like set(). */
   add(name: string, value: string): boolean {
     const slot = (name.length * 31 + value.length) & (KNOWN_LINES - 1);
     if (knownNames[slot] === name && knownValues[slot] === value) {
+      if (knownIds[slot] !== 0 && this.#joinTo(knownIds[slot], knownLowerNames[slot], value)) return true;
       this.#added.push(knownTexts[slot], knownLowerNames[slot], value);
       return true;
     }
     const lower = lowerCaseName(name);
     if (!isSettable(lower, value)) return false;
+    const id = HEADER_IDS.get(lower) ?? 0;
     const text = `${lower}: ${value}\r\n`;
     if (text.length <= MAX_KNOWN_LINE) {
+      knownIds[slot] = id;
       knownNames[slot] = name;
       knownLowerNames[slot] = lower;
       knownValues[slot] = value;
       knownTexts[slot] = text;
     }
+    if (id !== 0 && this.#joinTo(id, lower, value)) return true;
     this.#added.push(text, lower, value);
     return true;
   }
@@ -260,6 +266,36 @@ export class HeaderMap {
     this.#table = table;
     if (this.#replacements.length > 0) this.#replacements = [];
     if (this.#added.length > 0) this.#added = [];
+    if (table.repeated) this.joinRepeated();
+  }
+
+  /** Codec only: makes one line of those whose name may have one only. */
+  joinRepeated(): void {
+    const { joined } = this;
+    const seen = new Int32Array(joined.length);
+    this.forEachLine(name => {
+      const id = HEADER_IDS.get(name) ?? 0;
+      if (id === 0 || !hasBit(joined, id)) return;
+      seen[id >> 5] |= 1 << (id & 31);
+    });
+    for (let id = 1; id < HEADER_NAMES.length; id++) {
+      if (!hasBit(seen, id)) continue;
+      const values = this.getAll(HEADER_NAMES[id]);
+      if (values.length > 1) this.#put(HEADER_NAMES[id], values.filter(value => value !== '').join(','));
+    }
+  }
+
+  /** The ids of names that have one line only. */
+  protected get joined(): Int32Array {
+    return JOINED_NOWHERE;
+  }
+
+  #joinTo(id: number, name: string, value: string): boolean {
+    if (!hasBit(this.joined, id)) return false;
+    if (!this.hasId(id)) return false;
+    const before = this.getAll(name).filter(each => each !== '');
+    if (value !== '') this.#put(name, [...before, value].join(','));
+    return true;
   }
 
   /** Forgets everything and every string that keeps a head alive. */

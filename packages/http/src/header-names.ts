@@ -161,6 +161,9 @@ export const HeaderId = {
   X_FRAME_OPTIONS: 148,
   X_XSS_PROTECTION: 149,
   UPGRADE_INSECURE_REQUESTS: 150,
+  IF_MATCH: 151,
+  IF_UNMODIFIED_SINCE: 152,
+  IF_RANGE: 153,
 } as const;
 export type HeaderId = (typeof HeaderId)[keyof typeof HeaderId];
 

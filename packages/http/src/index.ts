@@ -18,6 +18,7 @@ export { HeadTablePool, threadHeadTables } from './head-table.ts';
 export { HeaderMap } from './header-map.ts';
 export { HEADER_NAMES, HeaderId } from './header-names.ts';
 export { flatten, isAuthority, isHeaderName, isHeaderValue, isRequestTarget } from './header-validation.ts';
+export { isJoinedName } from './joined-names.ts';
 export {
   DEFAULT_MAX_HEADERS_COUNT,
   DEFAULT_MAX_REQUEST_HEADERS_BYTES,

@@ -4,6 +4,7 @@
 import type { HeadTable } from './head-table.ts';
 import { HeaderMap } from './header-map.ts';
 import { isAuthority, isHeaderName, isRequestTarget, lowerCaseName } from './header-validation.ts';
+import { JOINED_IN_REQUESTS } from './joined-names.ts';
 
 const COLON = 0x3a;
 const SLASH = 0x2f;
@@ -61,6 +62,10 @@ export class RequestHeaders extends HeaderMap {
 
   override remove(name: string): number {
     return isPseudo(name) ? 0 : super.remove(name);
+  }
+
+  protected override get joined(): Int32Array {
+    return JOINED_IN_REQUESTS;
   }
 
   override get count(): number {

@@ -2,6 +2,7 @@
 
 import { HeaderMap } from './header-map.ts';
 import { lowerCaseName } from './header-validation.ts';
+import { JOINED_IN_RESPONSES } from './joined-names.ts';
 
 const STATUS_NAME = ':status';
 const MIN_SETTABLE_STATUS = 200;
@@ -44,6 +45,10 @@ export class ResponseHeaders extends HeaderMap {
     if (status < MIN_SETTABLE_STATUS || status > MAX_SETTABLE_STATUS) return false;
     this.status = status;
     return true;
+  }
+
+  protected override get joined(): Int32Array {
+    return JOINED_IN_RESPONSES;
   }
 
   override get count(): number {

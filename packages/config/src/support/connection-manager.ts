@@ -4,6 +4,7 @@ import type { SupportDeclaration } from './support.ts';
 
 const PACKAGE = 'envoy.extensions.filters.network.http_connection_manager.v3';
 const MANAGER = `${PACKAGE}.HttpConnectionManager`;
+const IP_DETECTION = 'envoy.extensions.http.original_ip_detection';
 const ACCESS_LOG = 'envoy.config.accesslog.v3';
 
 export const connectionManagerSupport: SupportDeclaration = {
@@ -20,6 +21,12 @@ export const connectionManagerSupport: SupportDeclaration = {
       'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': [
         'envoy.access_loggers.stderr',
         'envoy.stderr_access_log',
+      ],
+    },
+    'envoy.http.original_ip_detection': {
+      [`${IP_DETECTION}.xff.v3.XffConfig`]: ['envoy.http.original_ip_detection.xff'],
+      [`${IP_DETECTION}.custom_header.v3.CustomHeaderConfig`]: [
+        'envoy.http.original_ip_detection.custom_header',
       ],
     },
     'envoy.request_id': {
@@ -48,6 +55,8 @@ export const connectionManagerSupport: SupportDeclaration = {
       'access_log',
       'use_remote_address',
       'xff_num_trusted_hops',
+      'original_ip_detection_extensions',
+      'http1_safe_max_connection_duration',
       'internal_address_config',
       'skip_xff_append',
       'via',
@@ -72,6 +81,9 @@ export const connectionManagerSupport: SupportDeclaration = {
     [`${MANAGER}.SetCurrentClientCertDetails`]: '*',
     [`${MANAGER}.InternalAddressConfig`]: ['cidr_ranges'],
     [`${MANAGER}.UpgradeConfig`]: ['upgrade_type', 'enabled'],
+    [`${IP_DETECTION}.xff.v3.XffConfig`]: '*',
+    [`${IP_DETECTION}.xff.v3.XffTrustedCidrs`]: '*',
+    [`${IP_DETECTION}.custom_header.v3.CustomHeaderConfig`]: '*',
     [`${PACKAGE}.HttpFilter`]: ['name', 'typed_config', 'is_optional', 'disabled'],
     [`${PACKAGE}.RequestIDExtension`]: '*',
     'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig': '*',

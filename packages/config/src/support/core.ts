@@ -49,6 +49,8 @@ export const coreSupport: SupportDeclaration = {
       'accept_http_10',
       'default_host_for_http_10',
       'enable_trailers',
+      'allow_custom_methods',
+      'allow_chunked_length',
     ],
     [`${CORE}.Http2ProtocolOptions`]: [
       'hpack_table_size',
@@ -78,6 +80,7 @@ export const coreSupport: SupportDeclaration = {
     [`${MATCHER}.DoubleMatcher`]: '*',
     [`${MATCHER}.PathMatcher`]: '*',
     [`${MATCHER}.FilterStateMatcher`]: '*',
+    'envoy.type.v3.HttpStatus': '*',
     'envoy.type.v3.FractionalPercent': '*',
     'envoy.type.v3.Percent': '*',
     'envoy.type.v3.Int64Range': '*',
@@ -105,7 +108,7 @@ export const coreSupport: SupportDeclaration = {
     [`${CORE}.SubstitutionFormatString`]: { json_format_options: 'JSON keys are always sorted' },
     [`${CORE}.Http1ProtocolOptions`]: {
       use_balsa_parser: 'there is one HTTP/1 parser',
-      allow_chunked_length: 'a request with both framings is refused, as by default',
+      override_stream_error_on_invalid_http_message: 'a refused request closes its connection, as by default',
     },
     [`${CORE}.Http2ProtocolOptions`]: {
       max_outbound_frames: 'the HTTP/2 library bounds what it queues for a client',

@@ -44,8 +44,8 @@ function codec(status: number, details: string): RequestRefusal {
   return { status, body: reasonPhrase(status), details, protocolError: true };
 }
 
-function manager(status: number, details: string, body = ''): RequestRefusal {
-  return { status, body, details, protocolError: false };
+function manager(status: number, details: string): RequestRefusal {
+  return { status, body: '', details, protocolError: false };
 }
 
 const REFUSALS: Readonly<Record<HeadError, RequestRefusal>> = {
@@ -61,7 +61,7 @@ const REFUSALS: Readonly<Record<HeadError, RequestRefusal>> = {
   [HeadError.INVALID_SCHEME]: codec(400, 'http1.invalid_scheme'),
   [HeadError.INVALID_AUTHORITY]: codec(400, 'http.invalid_authority'),
   [HeadError.BODY_DISALLOWED]: codec(400, 'http1.body_disallowed'),
-  [HeadError.LOW_VERSION]: manager(426, 'low_version', reasonPhrase(426)),
+  [HeadError.LOW_VERSION]: codec(426, 'low_version'),
   [HeadError.MISSING_HOST]: manager(400, 'missing_host_header'),
   [HeadError.FRAGMENT]: manager(400, 'path_normalization_failed'),
   [HeadError.ABSOLUTE_PATH]: manager(404, 'absolute_path_rejected'),

@@ -85,7 +85,9 @@ export function parseHeaderLines(
     lines[line + VALUE_START] = valueStart - start;
     lines[line + VALUE_END] = valueEnd - start;
     lines[line + LINE_END] = canonical ? i - start : 0;
-    seen[id >> 5] |= 1 << (id & 31);
+    const bit = 1 << (id & 31);
+    if ((seen[id >> 5] & bit) !== 0 && id !== 0) table.repeated = true;
+    seen[id >> 5] |= bit;
     if (underscores !== 'ALLOW' && hasUnderscore(buffer, nameStart, nameEnd)) {
       if (underscores === 'REJECT_REQUEST') return HeadError.UNDERSCORE;
       // The row stays: it is what parts the runs of text that are written back.

@@ -353,13 +353,13 @@ describe('Host and target', () => {
       'http://',
       'http://u@t/',
       'http://a,b/',
-      'path',
+      'http://t:/',
+      'http://t:99999/',
       '*',
-      't.test:443',
-      'http:/t/',
-      '://t/',
     ])
       refuses('400 http1.invalid_url', `GET ${target}${rest}`);
+    for (const target of ['path', 't.test:443', 'http:/t/', '://t/'])
+      refuses('400 http1.codec_error', `GET ${target}${rest}`);
     const off = parse(`GET http://t.test/${rest}`, { allowAbsoluteUrl: false });
     assert.equal(off.refusal, '404 (no body) absolute_path_rejected');
   });

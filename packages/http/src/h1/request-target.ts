@@ -41,17 +41,23 @@ function isPort(text: string): boolean {
   return /^\d{1,5}$/.test(text) && Number(text) <= MAX_PORT;
 }
 
+function hasBadPort(authority: string): boolean {
+  const colon = authority.lastIndexOf(':');
+  return colon > authority.lastIndexOf(']') && !isPort(authority.slice(colon + 1));
+}
+
 /** `http://host/path`: the target's authority replaces Host, whatever Host says (RFC 9112 3.2.2). */
 function readAbsoluteForm(headers: RequestHeaders, target: string): number {
   const colon = target.indexOf('://');
-  if (colon <= 0 || !/^[A-Za-z][A-Za-z0-9+.-]*$/.test(target.slice(0, colon))) return HeadError.INVALID_URL;
+  if (target === '*') return HeadError.INVALID_URL;
+  if (colon <= 0 || !/^[A-Za-z][A-Za-z0-9+.-]*$/.test(target.slice(0, colon))) return HeadError.MALFORMED;
   const scheme = target.slice(0, colon).toLowerCase();
   if (scheme !== 'http' && scheme !== 'https') return HeadError.INVALID_SCHEME;
   const hostStart = colon + 3;
   let hostEnd = hostStart;
   while (hostEnd < target.length && !'/?#'.includes(target[hostEnd])) hostEnd++;
   const authority = target.slice(hostStart, hostEnd);
-  if (authority === '' || !isAuthority(authority)) return HeadError.INVALID_URL;
+  if (authority === '' || !isAuthority(authority) || hasBadPort(authority)) return HeadError.INVALID_URL;
   headers.scheme = scheme;
   headers.authority = authority;
   // Envoy gives "?query" when there is no path; no `/` prefix matches that.

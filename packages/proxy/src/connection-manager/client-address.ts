@@ -1,9 +1,9 @@
 // Which address counts as the client's, and whether the request is internal or comes over the edge:
 // x-forwarded-for and use_remote_address as Envoy's connection manager treats them (ip_detection, xff_num_trusted_hops).
 
-import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { HeaderId, type RequestHeaders } from '@dragoman/http';
+import { type DetectedAddress, nthFromRight } from './original-ip-detection.ts';
 import type { ManagerSettings } from './settings.ts';
 
 /** What is known of the client of one request; reused from request to request. */
@@ -12,29 +12,54 @@ export class ClientAddress {
   address = '';
   internal = false;
   edge = false;
+  /** Other than 0: a detection extension refuses the request. */
+  rejectStatus = 0;
+  readonly #detected: DetectedAddress = { address: '', trusted: false, rejectStatus: 0 };
 
   /** Works out the fields and appends to x-forwarded-for where the settings say so. */
   detect(headers: RequestHeaders, peerAddress: string, settings: ManagerSettings): void {
+    this.rejectStatus = 0;
+    const present = headers.getId(HeaderId.X_FORWARDED_FOR) !== undefined;
+    const forwardedFor = present ? joined(headers) : '';
     if (settings.useRemoteAddress) {
-      const forwardedFor = headers.getId(HeaderId.X_FORWARDED_FOR) === undefined ? '' : joined(headers);
-      this.address = nthFromRight(forwardedFor, settings.xffNumTrustedHops) ?? peerAddress;
-      if (!settings.skipXffAppend) {
-        const appended = isLoopback(peerAddress) ? ownAddress() : peerAddress;
-        headers.set('x-forwarded-for', forwardedFor === '' ? appended : `${forwardedFor},${appended}`);
-      }
-      this.internal = forwardedFor === '' && settings.internalAddresses.has(peerAddress);
+      this.address = nthFromRight(forwardedFor, settings.xffNumTrustedHops) || peerAddress;
+      if (!settings.skipXffAppend) appendPeer(headers, forwardedFor, peerAddress);
+      this.internal = !present && settings.internalAddresses.has(peerAddress);
       this.edge = !this.internal;
       return;
     }
     this.edge = false;
-    if (headers.getId(HeaderId.X_FORWARDED_FOR) === undefined) {
-      this.address = peerAddress;
-      this.internal = false;
+    if (settings.addressDetectors.length > 0) {
+      this.#askDetectors(headers, forwardedFor, peerAddress, settings);
       return;
     }
-    const forwardedFor = joined(headers);
-    this.address = nthFromRight(forwardedFor, settings.xffNumTrustedHops + 1) ?? peerAddress;
-    this.internal = !forwardedFor.includes(',') && settings.internalAddresses.has(this.address);
+    const address = nthFromRight(forwardedFor, settings.xffNumTrustedHops + 1);
+    this.address = address || peerAddress;
+    this.internal =
+      address !== '' && !forwardedFor.includes(',') && settings.internalAddresses.has(this.address);
+  }
+
+  /** The first extension that finds an address, or refuses the request, decides. */
+  #askDetectors(
+    headers: RequestHeaders,
+    forwardedFor: string,
+    peerAddress: string,
+    settings: ManagerSettings,
+  ): void {
+    const detected = this.#detected;
+    detected.address = '';
+    detected.trusted = false;
+    detected.rejectStatus = 0;
+    let appends = false;
+    for (const detector of settings.addressDetectors) {
+      detector.detect(headers, forwardedFor, peerAddress, detected);
+      appends ||= !detector.skipXffAppend;
+      if (detected.address !== '' || detected.rejectStatus !== 0) break;
+    }
+    this.address = detected.address || peerAddress;
+    this.rejectStatus = detected.rejectStatus;
+    this.internal = detected.trusted && settings.internalAddresses.has(this.address);
+    if (appends) appendPeer(headers, forwardedFor, peerAddress);
   }
 }
 
@@ -45,12 +70,9 @@ function joined(headers: RequestHeaders): string {
   return text;
 }
 
-/** The n-th entry from the right (1 = last) when it is an address; n = 0 or too few entries: undefined. */
-function nthFromRight(list: string, n: number): string | undefined {
-  if (n <= 0 || list === '') return undefined;
-  const entries = list.split(',');
-  const entry = entries[entries.length - n]?.trim();
-  return entry !== undefined && isIP(entry) !== 0 ? entry : undefined;
+function appendPeer(headers: RequestHeaders, forwardedFor: string, peerAddress: string): void {
+  const appended = isLoopback(peerAddress) ? ownAddress() : peerAddress;
+  headers.set('x-forwarded-for', forwardedFor === '' ? appended : `${forwardedFor},${appended}`);
 }
 
 export function isLoopback(address: string): boolean {

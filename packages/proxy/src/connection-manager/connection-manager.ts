@@ -10,6 +10,7 @@ import {
 } from '@dragoman/http';
 import type { StatLane } from '@dragoman/shm';
 import type { AccessLog } from '../access-log/access-log.ts';
+import { type HeadTimeout, headTimeout } from '../downstream/head-timeout.ts';
 import type { HttpFilterInstance } from '../filter-chain/filter.ts';
 import { isGrpcContentType } from '../filter-chain/local-reply.ts';
 import type { Stream } from '../filter-chain/stream.ts';
@@ -48,6 +49,8 @@ export class ConnectionManager {
   readonly filterInstances: readonly HttpFilterInstance[];
   readonly createTerminal: (stream: Stream) => TerminalFilter;
   readonly parserOptions: RequestParserOptions;
+  /** For the head of an HTTP/1 request. */
+  readonly headTimeout: HeadTimeout | null;
   /** Slots of http1.dropped_headers_with_underscores and http1.requests_rejected_with_underscores_in_headers. */
   readonly droppedUnderscores: number;
   readonly rejectedUnderscores: number;
@@ -55,6 +58,8 @@ export class ConnectionManager {
   readonly #accessLogs: readonly AccessLog[];
   readonly #localReply: LocalReplyConfig | null;
   readonly #client = new ClientAddress();
+  /** Headers of the routes that only internal requests may carry. */
+  readonly #internalOnly: readonly string[];
 
   constructor(parts: ConnectionManagerParts) {
     this.settings = parts.settings;
@@ -76,10 +81,12 @@ export class ConnectionManager {
       allowChunkedLength: parts.settings.allowChunkedLength,
       headersWithUnderscores: parts.settings.underscores,
     });
+    this.headTimeout = headTimeout(parts.settings, this.stats);
     this.bufferLimitBytes = parts.bufferLimitBytes;
     this.filterInstances = parts.filterInstances;
     this.createTerminal = parts.createTerminal;
     this.#routes = parts.routes;
+    this.#internalOnly = parts.routes?.internalOnlyHeaders ?? [];
     this.#accessLogs = parts.accessLogs;
     this.#localReply = parts.localReply;
   }
@@ -88,13 +95,29 @@ export class ConnectionManager {
   onRequestHeaders(stream: Stream, headers: RequestHeaders, upgrade: string): boolean {
     const { info, connection } = stream;
     this.onRefusedRequest(stream, headers);
-    const verdict = applyRequestRules(headers, this.settings, connection, this.worker, this.#client);
+    const verdict = applyRequestRules(
+      headers,
+      this.settings,
+      connection,
+      this.worker,
+      this.#client,
+      this.#internalOnly,
+    );
     info.internal = this.#client.internal;
     info.downstreamRemoteAddress = this.#client.address;
     info.downstreamRemotePort = this.#client.address === connection.remoteAddress ? connection.remotePort : 0;
     if (this.settings.generateRequestId || headers.hasId(HeaderId.X_REQUEST_ID))
       info.requestId = headers.getId(HeaderId.X_REQUEST_ID) ?? '';
-    if (verdict !== 'continue') return this.#answerBadPath(stream, verdict, headers);
+    if (headers.method === 'QUERY' && !headers.hasId(HeaderId.CONTENT_TYPE)) {
+      stream.sendLocalReply(400, '', 'query_missing_content_type');
+      return false;
+    }
+    if (headers.path === '*') {
+      this.lane.inc(this.stats.downstreamRqNonRelativePath);
+      stream.sendLocalReply(404, '', 'absolute_path_rejected');
+      return false;
+    }
+    if (verdict !== 'continue') return this.#answerBadRequest(stream, verdict, headers);
     return upgrade === '' || this.#acceptUpgrade(stream, headers, upgrade);
   }
 
@@ -138,7 +161,15 @@ export class ConnectionManager {
     return false;
   }
 
-  #answerBadPath(stream: Stream, verdict: 'reject' | 'redirect', headers: RequestHeaders): boolean {
+  #answerBadRequest(
+    stream: Stream,
+    verdict: 'reject' | 'redirect' | 'reject-address',
+    headers: RequestHeaders,
+  ): boolean {
+    if (verdict === 'reject-address') {
+      stream.sendLocalReply(this.#client.rejectStatus, '', 'rejecting_because_detection_failed');
+      return false;
+    }
     if (verdict === 'reject') {
       this.lane.inc(this.stats.downstreamRqFailedPathNormalization);
       stream.sendLocalReply(400, '', 'path_normalization_failed');
@@ -169,8 +200,9 @@ export class ConnectionManager {
       headers.addLine(settings.serverLine, 'server', settings.serverName);
     }
     if (settings.via !== '') appendVia(headers, settings.via);
-    if (settings.alwaysSetRequestIdInResponse && stream.info.requestId !== '')
-      headers.set('x-request-id', stream.info.requestId);
+    const askedForId =
+      settings.alwaysSetRequestIdInResponse || stream.requestHeaders?.hasId(HeaderId.X_ENVOY_FORCE_TRACE);
+    if (askedForId && stream.info.requestId !== '') headers.set('x-request-id', stream.info.requestId);
     stream.info.responseCode = headers.status;
     if (!stream.requestEnded) this.lane.inc(this.stats.downstreamRqResponseBeforeRqComplete);
     this.#chargeStatus(headers.status);

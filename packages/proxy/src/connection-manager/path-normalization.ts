@@ -4,8 +4,8 @@
 import type { RequestHeaders } from '@dragoman/http';
 import type { ManagerSettings } from './settings.ts';
 
-/** What becomes of the request after its path was looked at. */
-export type PathVerdict = 'continue' | 'reject' | 'redirect';
+/** What becomes of the request after its address and path were looked at. */
+export type PathVerdict = 'continue' | 'reject' | 'redirect' | 'reject-address';
 
 export function normalizePath(headers: RequestHeaders, settings: ManagerSettings): PathVerdict {
   if (!settings.normalizePath && !settings.mergeSlashes && settings.escapedSlashes === 'KEEP_UNCHANGED')

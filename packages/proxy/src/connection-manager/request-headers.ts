@@ -40,23 +40,32 @@ export function applyRequestRules(
   connection: DownstreamConnectionInfo,
   worker: WorkerServices,
   client: ClientAddress,
+  internalOnlyHeaders: readonly string[],
 ): PathVerdict {
   if (headers.hasEnvoyHeaders) headers.removeId(HeaderId.X_ENVOY_INTERNAL);
   client.detect(headers, connection.remoteAddress, settings);
+  if (client.rejectStatus !== 0) return 'reject-address';
   if (connection.tls !== null || headers.hasId(HeaderId.X_FORWARDED_CLIENT_CERT))
     settings.clientCert.apply(headers, connection.tls);
   const scheme = connection.tls !== null ? 'https' : 'http';
-  if (settings.useRemoteAddress && settings.xffNumTrustedHops === 0) headers.set('x-forwarded-proto', scheme);
+  // What a client says about itself counts only when a proxy in front is trusted to have checked it.
+  const untrusted = settings.useRemoteAddress && settings.xffNumTrustedHops === 0;
+  if (untrusted) headers.set('x-forwarded-proto', scheme);
   else if (!headers.hasId(HeaderId.X_FORWARDED_PROTO))
     headers.addLine(PROTO_LINE[scheme], 'x-forwarded-proto', scheme);
-  if (settings.appendXForwardedPort && !headers.hasId(HeaderId.X_FORWARDED_PORT))
+  if (settings.appendXForwardedPort && (untrusted || !headers.hasId(HeaderId.X_FORWARDED_PORT)))
     headers.set('x-forwarded-port', String(connection.localPort));
-  headers.scheme =
-    settings.schemeToOverwrite !== '' ? settings.schemeToOverwrite : forwardedScheme(headers, scheme);
+  if (settings.schemeToOverwrite !== '') {
+    headers.scheme = settings.schemeToOverwrite;
+    headers.set('x-forwarded-proto', settings.schemeToOverwrite);
+  } else {
+    headers.scheme = forwardedScheme(headers, scheme);
+  }
   if (!client.internal && headers.hasEnvoyHeaders) {
     for (const id of INTERNAL_ONLY) headers.removeId(id);
     if (client.edge) for (const id of EDGE_ONLY) headers.removeId(id);
   }
+  if (!client.internal) for (const name of internalOnlyHeaders) headers.remove(name);
   if (client.internal) headers.set('x-envoy-internal', 'true');
   else if (client.edge) headers.set('x-envoy-external-address', client.address);
   if (settings.addUserAgent) addUserAgent(headers, worker);
@@ -70,7 +79,9 @@ const PROTO_LINE = { http: 'x-forwarded-proto: http\r\n', https: 'x-forwarded-pr
 
 function forwardedScheme(headers: RequestHeaders, actual: string): string {
   const forwarded = headers.getId(HeaderId.X_FORWARDED_PROTO);
-  return forwarded === 'http' || forwarded === 'https' ? forwarded : actual;
+  if (forwarded === 'http' || forwarded === 'https') return forwarded;
+  const lower = forwarded?.toLowerCase();
+  return lower === 'http' || lower === 'https' ? lower : actual;
 }
 
 function setRequestId(

@@ -4,6 +4,7 @@
 import type { HttpConnectionManager } from '@dragoman/config';
 import { ClientCertForwarding } from '../tls/forwarded-client-cert.ts';
 import { CidrSet } from './cidr-set.ts';
+import { type AddressDetector, compileDetectors } from './original-ip-detection.ts';
 
 /** Envoy's defaults, with the proto's field names. */
 export const DEFAULTS = {
@@ -41,6 +42,8 @@ export class ManagerSettings {
   readonly requestTimeoutMs: number;
   readonly requestHeadersTimeoutMs: number;
   readonly maxConnectionDurationMs: number;
+  /** An HTTP/1 connection over its duration waits for its next response instead of the drain timeout. */
+  readonly http1SafeMaxConnectionDuration: boolean;
   readonly maxStreamDurationMs: number;
   readonly maxRequestsPerConnection: number;
   readonly delayedCloseTimeoutMs: number;
@@ -50,6 +53,7 @@ export class ManagerSettings {
   readonly skipXffAppend: boolean;
   readonly xffNumTrustedHops: number;
   readonly internalAddresses: CidrSet;
+  readonly addressDetectors: readonly AddressDetector[];
   readonly appendXForwardedPort: boolean;
   readonly addUserAgent: boolean;
   readonly generateRequestId: boolean;
@@ -90,6 +94,7 @@ export class ManagerSettings {
     this.requestTimeoutMs = config.requestTimeout ?? 0;
     this.requestHeadersTimeoutMs = config.requestHeadersTimeout ?? 0;
     this.maxConnectionDurationMs = common?.maxConnectionDuration ?? 0;
+    this.http1SafeMaxConnectionDuration = config.http1SafeMaxConnectionDuration;
     this.maxStreamDurationMs = common?.maxStreamDuration ?? 0;
     this.maxRequestsPerConnection = common?.maxRequestsPerConnection ?? 0;
     this.delayedCloseTimeoutMs = config.delayedCloseTimeout ?? DEFAULTS.delayedCloseTimeoutMs;
@@ -99,6 +104,7 @@ export class ManagerSettings {
     this.skipXffAppend = config.skipXffAppend;
     this.xffNumTrustedHops = config.xffNumTrustedHops;
     this.internalAddresses = new CidrSet(config.internalAddressConfig?.cidrRanges ?? []);
+    this.addressDetectors = compileDetectors(config.originalIpDetectionExtensions);
     this.appendXForwardedPort = config.appendXForwardedPort;
     this.addUserAgent = config.addUserAgent ?? false;
     this.generateRequestId = config.generateRequestId ?? true;

@@ -49,6 +49,8 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
   readonly #head = new RequestHead();
   readonly #stream: Stream;
   readonly #timer: Timer;
+  /** Null where a connection may last for ever. */
+  readonly #durationTimer: Timer | null;
   readonly #startMs: number;
   #chunks: ChunkedDecoder | null = null;
   #phase = Phase.Head;
@@ -58,6 +60,8 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
   #requests = 0;
   /** The idle timeout has passed; the drain time runs. */
   #idleDraining = false;
+  /** The timer counts the time the client takes for a head. */
+  #headTimed = false;
   #pausedByStream = false;
   #pausedByPipeline = false;
   #tunnelOpen = false;
@@ -89,6 +93,10 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
       lane.inc(stats.downstreamCxSslTotal);
       lane.gaugeInc(stats.downstreamCxSslActive);
     }
+    const { maxConnectionDurationMs } = manager.settings;
+    this.#durationTimer = maxConnectionDurationMs > 0 ? new Timer(() => this.#onMaxDuration()) : null;
+    if (this.#durationTimer !== null)
+      manager.worker.timers.start(this.#durationTimer, maxConnectionDurationMs);
     this.#startIdleTimer();
     socket.on('drain', () => this.#stream.onDownstreamWritable());
     socket.on('error', () => this.#onRemoteClose());
@@ -181,7 +189,7 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
     }
     if (consumed === 0) {
       this.#kept = Buffer.from(buffer.subarray(offset, end));
-      this.#startHeadersTimer();
+      this.#startHeadTimer();
       return end;
     }
     this.#begin();
@@ -201,6 +209,7 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
     const manager = this.#manager;
     this.#phase = Phase.Closed;
     this.#timer.stop();
+    this.#durationTimer?.stop();
     this.#head.release();
     manager.lane.add(manager.stats.downstreamCxHttp1Total, -1);
     manager.lane.gaugeDec(manager.stats.downstreamCxHttp1Active);
@@ -215,6 +224,7 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
     const manager = this.#manager;
     const nowMs = manager.worker.timers.clock.nowMs();
     this.#timer.stop();
+    this.#headTimed = false;
     this.#idleDraining = false;
     this.#requests++;
     const tunnel = head.upgrade !== '' || head.headers.method === 'CONNECT';
@@ -293,15 +303,17 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
     this.#reader.pause();
   }
 
-  #refuse(refusal: RequestRefusal, error: number): void {
+  #refuse(refusal: RequestRefusal, error: number, flag = 0): void {
     const { lane, stats } = this.#manager;
     if (refusal.protocolError) lane.inc(stats.downstreamCxProtocolError);
     if (error === HeadError.UNDERSCORE) lane.inc(this.#manager.rejectedUnderscores);
     this.#phase = Phase.Length;
     this.#left = Number.MAX_SAFE_INTEGER;
     this.#writer.begin(null, this.#stream, this.#requests);
-    const headers = refusal.protocolError ? null : this.#head.headers;
-    this.#stream.refuse(this.#writer, this.info, headers, refusal, this.#manager.worker.timers.clock.nowMs());
+    const headers = refusal.protocolError || this.#headTimed ? null : this.#head.headers;
+    const nowMs = this.#manager.worker.timers.clock.nowMs();
+    this.#headTimed = false;
+    this.#stream.refuse(this.#writer, this.info, headers, refusal, nowMs, flag);
   }
 
   // --- from the writer ---
@@ -369,9 +381,32 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
     if (idleTimeoutMs > 0) this.#manager.worker.timers.start(this.#timer, idleTimeoutMs);
   }
 
-  #startHeadersTimer(): void {
-    const { requestHeadersTimeoutMs } = this.#manager.settings;
-    if (requestHeadersTimeoutMs > 0) this.#manager.worker.timers.start(this.#timer, requestHeadersTimeoutMs);
+  /** Runs from the first bytes of a head on, whatever comes of the rest. */
+  #startHeadTimer(): void {
+    const { headTimeout, worker } = this.#manager;
+    if (this.#headTimed || headTimeout === null) return;
+    this.#headTimed = true;
+    worker.timers.start(this.#timer, headTimeout.afterMs);
+  }
+
+  /** The connection has lasted long enough: the next response is its last one, or the drain timeout ends it. */
+  #onMaxDuration(): void {
+    const { lane, stats, settings, worker } = this.#manager;
+    if (this.#phase >= Phase.Closing) return;
+    if (this.#writer.askToClose) {
+      this.#writer.lastResponse = true;
+      if (this.idle) this.#closeGracefully();
+      return;
+    }
+    lane.inc(stats.downstreamCxMaxDurationReached);
+    if (this.#requests === 0 && this.#kept === null) {
+      this.#closeGracefully();
+    } else if (settings.http1SafeMaxConnectionDuration) {
+      this.#writer.lastResponse = true;
+    } else {
+      this.#writer.askToClose = true;
+      worker.timers.start(this.#durationTimer!, settings.drainTimeoutMs || 1);
+    }
   }
 
   #onTimeout(): void {
@@ -379,9 +414,10 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
     if (this.#phase === Phase.Closing) {
       lane.inc(stats.downstreamCxDelayedCloseTimeout);
       this.#close(true);
-    } else if (this.#kept !== null) {
-      lane.inc(stats.downstreamRqHeaderTimeout);
-      this.#refuse(HEADERS_TIMEOUT, 0);
+    } else if (this.#headTimed) {
+      const { refusal, stat, flag } = this.#manager.headTimeout!;
+      lane.inc(stat);
+      this.#refuse(refusal, 0, flag);
     } else if (this.#requests === 0 || this.#idleDraining) {
       if (!this.#idleDraining) lane.inc(stats.downstreamCxIdleTimeout);
       this.#closeGracefully();
@@ -427,6 +463,7 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
     this.#phase = Phase.Closed;
     const { lane, stats, worker } = this.#manager;
     this.#timer.stop();
+    this.#durationTimer?.stop();
     if (this.#stream.active) {
       if (local) lane.inc(stats.downstreamCxDestroyLocalActiveRq);
       this.#stream.onDownstreamReset('downstream_local_disconnect');
@@ -446,9 +483,3 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
 }
 
 const EMPTY = Buffer.alloc(0);
-const HEADERS_TIMEOUT: RequestRefusal = {
-  status: 408,
-  body: 'request timeout',
-  details: 'request_overall_timeout',
-  protocolError: false,
-};

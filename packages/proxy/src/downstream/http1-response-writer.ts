@@ -41,6 +41,10 @@ export class Http1ResponseWriter implements ResponseEncoder {
   #framing: number = Framing.None;
   #left = 0;
   #pending = '';
+  /** Clients are asked to close; the connection lives on for those that do not. */
+  askToClose = false;
+  /** The connection ends with this response. */
+  lastResponse = false;
 
   constructor(socket: Socket, manager: ConnectionManager, owner: WriterOwner) {
     this.#socket = socket;
@@ -81,7 +85,7 @@ export class Http1ResponseWriter implements ResponseEncoder {
     if (this.#mustClose()) this.#close = true;
     let head =
       (this.#http10 ? statusLineHttp10(headers.status) : statusLine(headers.status)) + headers.serialize();
-    if (this.#close) head += 'connection: close\r\n';
+    if (this.#close || this.askToClose) head += 'connection: close\r\n';
     else if (this.#http10) head += 'connection: keep-alive\r\n';
     head += `${this.#chooseFraming(headers, endStream)}\r\n`;
     if (endStream) this.#write(head);
@@ -100,7 +104,7 @@ export class Http1ResponseWriter implements ResponseEncoder {
   /** A response that begins before its request has ended, or that refuses it as malformed, is the last one. */
   #mustClose(): boolean {
     const stream = this.#stream;
-    if (this.#manager.worker.draining) return true;
+    if (this.#manager.worker.draining || this.lastResponse) return true;
     return stream !== null && (!stream.requestEnded || stream.closeConnection);
   }
 

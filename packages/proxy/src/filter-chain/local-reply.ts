@@ -2,6 +2,7 @@
 // with the status mapped (Envoy: Utility::prepareLocalReply).
 
 import { HeaderId, ResponseHeaders } from '@dragoman/http';
+import type { FormattedReply } from '../format/local-reply.ts';
 import type { Stream } from './stream.ts';
 
 export interface LocalReply {
@@ -46,23 +47,32 @@ export function makeLocalReply(
   if (route !== null) route.finalizeResponseHeaders(headers, stream);
   const formatted = stream.manager.formatLocalReply(stream, headers, stream.info.localReplyBody);
   const text = formatted?.body ?? body;
-  if (grpc) return grpcReply(headers, text, grpcStatus ?? GRPC_STATUS[headers.status] ?? 2);
+  if (grpc)
+    return grpcReply(headers, grpcMessage(text, formatted), grpcStatus ?? GRPC_STATUS[headers.status] ?? 2);
   const bytes = typeof text === 'string' ? Buffer.from(text, 'utf8') : text;
   if (bytes.length > 0) {
     headers.set('content-length', String(bytes.length));
     if (!headers.has('content-type') || (formatted !== null && formatted.changed))
       headers.set('content-type', formatted?.contentType ?? 'text/plain');
+  } else {
+    headers.removeId(HeaderId.CONTENT_TYPE);
   }
   const head = request !== null && request.method === 'HEAD';
   return { headers, body: head ? Buffer.alloc(0) : bytes };
 }
 
-function grpcReply(headers: ResponseHeaders, text: string | Buffer, grpcStatus: number): LocalReply {
+/** A JSON format ends with a newline, which has no place in a header. */
+function grpcMessage(text: string | Buffer, formatted: FormattedReply | null): string {
+  const message = typeof text === 'string' ? text : text.toString('latin1');
+  const json = formatted?.contentType === 'application/json' && message.endsWith('\n');
+  return json ? message.slice(0, -1) : message;
+}
+
+function grpcReply(headers: ResponseHeaders, message: string, grpcStatus: number): LocalReply {
   headers.status = 200;
   headers.set('content-type', 'application/grpc');
   headers.set('grpc-status', String(grpcStatus));
-  if (text.length > 0)
-    headers.set('grpc-message', percentEncode(typeof text === 'string' ? text : text.toString('latin1')));
+  if (message !== '') headers.set('grpc-message', percentEncode(message));
   return { headers, body: Buffer.alloc(0) };
 }
 

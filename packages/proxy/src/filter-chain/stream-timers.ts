@@ -1,29 +1,37 @@
-// The timeouts of one stream: idle, whole request, whole duration. What they mean is the stream's affair; here is only
-// when they run.
+// The timeouts of one stream: idle, whole request, whole duration: when they run, and how a request is answered whose time is
+// up.
 
 import { Timer, type Timers } from '@dragoman/base';
+import type { ConnectionManager } from '../connection-manager/connection-manager.ts';
 import type { ManagerSettings } from '../connection-manager/settings.ts';
+import { ResponseFlag } from '../format/response-flags.ts';
 import type { Route } from '../route/route.ts';
+import type { StreamInfo } from './stream-info.ts';
 
-/** What happens when a timeout of a stream passes. */
-export interface StreamTimeouts {
-  onIdleTimeout(): void;
-  onRequestTimeout(): void;
-  onMaxDuration(): void;
+/** The stream, as its timers see it. */
+export interface TimedStream {
+  readonly manager: ConnectionManager;
+  readonly info: StreamInfo;
+  readonly requestEnded: boolean;
+  readonly responseStarted: boolean;
+  sendLocalReply(status: number, body: string, details: string): void;
+  resetStream(): void;
 }
 
 export class StreamTimers {
   readonly #timers: Timers;
+  readonly #stream: TimedStream;
   readonly #idle: Timer;
   readonly #request: Timer;
   readonly #duration: Timer;
   #idleTimeoutMs = 0;
 
-  constructor(timers: Timers, timeouts: StreamTimeouts) {
+  constructor(timers: Timers, stream: TimedStream) {
     this.#timers = timers;
-    this.#idle = new Timer(() => timeouts.onIdleTimeout());
-    this.#request = new Timer(() => timeouts.onRequestTimeout());
-    this.#duration = new Timer(() => timeouts.onMaxDuration());
+    this.#stream = stream;
+    this.#idle = new Timer(() => this.#onIdle());
+    this.#request = new Timer(() => this.#onRequest());
+    this.#duration = new Timer(() => this.#onMaxDuration());
   }
 
   begin(settings: ManagerSettings, requestEnded: boolean, nowMs: number): void {
@@ -59,5 +67,35 @@ export class StreamTimers {
     this.#idle.stop();
     this.#request.stop();
     this.#duration.stop();
+  }
+
+  #onIdle(): void {
+    const { manager, info } = this.#stream;
+    manager.lane.inc(manager.stats.downstreamRqIdleTimeout);
+    info.addResponseFlag(ResponseFlag.StreamIdleTimeout);
+    this.#end('stream timeout', 'stream_idle_timeout');
+  }
+
+  #onRequest(): void {
+    const { manager } = this.#stream;
+    manager.lane.inc(manager.stats.downstreamRqTimeout);
+    this.#stream.sendLocalReply(408, 'request timeout', 'request_overall_timeout');
+  }
+
+  #onMaxDuration(): void {
+    const { manager } = this.#stream;
+    manager.lane.inc(manager.stats.downstreamRqMaxDurationReached);
+    this.#end('downstream duration timeout', 'max_duration_timeout');
+  }
+
+  #end(body: string, details: string): void {
+    const stream = this.#stream;
+    if (stream.responseStarted) {
+      stream.info.responseCodeDetails = details;
+      stream.resetStream();
+      return;
+    }
+    // While its request is not complete it is the client that has kept us waiting.
+    stream.sendLocalReply(stream.requestEnded ? 504 : 408, body, details);
   }
 }

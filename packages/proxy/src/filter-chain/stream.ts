@@ -14,10 +14,10 @@ import { FilterPipeline } from './filter-pipeline.ts';
 import { makeLocalReply } from './local-reply.ts';
 import type { ResponseEncoder } from './response-encoder.ts';
 import { type DownstreamConnectionInfo, StreamInfo } from './stream-info.ts';
-import { type StreamTimeouts, StreamTimers } from './stream-timers.ts';
+import { StreamTimers } from './stream-timers.ts';
 import type { TerminalFilter } from './terminal.ts';
 
-export class Stream implements StreamTimeouts {
+export class Stream {
   readonly worker: WorkerServices;
   readonly manager: ConnectionManager;
   readonly info = new StreamInfo();
@@ -54,6 +54,8 @@ export class Stream implements StreamTimeouts {
   attemptCountHeader = false;
   #downstreamFull = false;
   #pauses = 0;
+  /** A flag that logs show and the text of the local reply does not. */
+  #lateFlag = 0;
   /** How often the stream object was taken for a request; tells late callbacks that theirs is over. */
   generation = 0;
 
@@ -110,10 +112,12 @@ export class Stream implements StreamTimeouts {
     headers: RequestHeaders | null,
     refusal: RequestRefusal,
     nowMs: number,
+    flag = 0,
   ): void {
     this.#open(encoder, connection, headers, false, nowMs);
+    if (flag !== 0) this.info.addResponseFlag(flag);
     this.manager.onRefusedRequest(this, headers);
-    if (refusal.protocolError) this.info.addResponseFlag(ResponseFlag.DownstreamProtocolError);
+    if (refusal.protocolError) this.#lateFlag = ResponseFlag.DownstreamProtocolError;
     this.closeConnection = true;
     this.sendLocalReply(refusal.status, refusal.body, refusal.details);
   }
@@ -130,7 +134,7 @@ export class Stream implements StreamTimeouts {
   /** The body turned out to be malformed: nothing after this point can be trusted. */
   onCodecError(refusal: RequestRefusal): void {
     if (!this.#active) return;
-    this.info.addResponseFlag(ResponseFlag.DownstreamProtocolError);
+    this.#lateFlag = ResponseFlag.DownstreamProtocolError;
     this.closeConnection = true;
     this.sendLocalReply(refusal.status, refusal.body, refusal.details);
   }
@@ -389,6 +393,10 @@ export class Stream implements StreamTimeouts {
     this.#terminal.cancel();
     const bypassFilters = this.responseHeaders !== null;
     const reply = makeLocalReply(this, status, body, headers, grpcStatus);
+    if (this.#lateFlag !== 0) {
+      this.info.addResponseFlag(this.#lateFlag);
+      this.#lateFlag = 0;
+    }
     this.localReply = true;
     if (this.responseHeaders !== null) this.responseHeaders.inUse = false;
     // Envoy closes after its own 400: what the client sends next is not to be trusted either.
@@ -431,32 +439,6 @@ export class Stream implements StreamTimeouts {
     if (this.#active) this.#timers.touch();
   }
 
-  onIdleTimeout(): void {
-    this.manager.lane.inc(this.manager.stats.downstreamRqIdleTimeout);
-    this.info.addResponseFlag(ResponseFlag.StreamIdleTimeout);
-    if (this.responseStarted) {
-      this.info.responseCodeDetails = 'stream_idle_timeout';
-      this.resetStream();
-    } else {
-      this.sendLocalReply(504, 'stream timeout', 'stream_idle_timeout');
-    }
-  }
-
-  onRequestTimeout(): void {
-    this.manager.lane.inc(this.manager.stats.downstreamRqTimeout);
-    this.sendLocalReply(408, 'request timeout', 'request_overall_timeout');
-  }
-
-  onMaxDuration(): void {
-    this.manager.lane.inc(this.manager.stats.downstreamRqMaxDurationReached);
-    if (this.responseStarted) {
-      this.info.responseCodeDetails = 'max_duration_timeout';
-      this.resetStream();
-    } else {
-      this.sendLocalReply(504, 'downstream duration timeout', 'max_duration_timeout');
-    }
-  }
-
   // --- filters and the end ---
 
   #createFilters(): void {
@@ -472,6 +454,8 @@ export class Stream implements StreamTimeouts {
 
   #complete(): void {
     const encoder = this.encoder;
+    // The rest of the request is of no use any more: Envoy resets the stream.
+    if (!this.requestEnded) this.manager.lane.inc(this.manager.stats.downstreamRqRxReset);
     this.#finish();
     encoder.complete();
   }

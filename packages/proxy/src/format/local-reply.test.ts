@@ -58,3 +58,23 @@ test('a JSON body format covers empty bodies, too', () => {
   assert.equal(reply.text, '{"code":404,"path":"/p","text":""}\n');
   assert.equal(reply.contentType, 'application/json');
 });
+
+test('a content type of the mapper itself is kept, whatever its format says', () => {
+  const config = {
+    mappers: [
+      {
+        filter: is(503),
+        body: { inline_string: 'first' },
+        headers_to_add: [
+          {
+            header: { key: 'content-type', value: 'text/x' },
+            append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
+          },
+        ],
+      },
+    ],
+    body_format: { text_format: '<%LOCAL_REPLY_BODY%>', content_type: 'text/html' },
+  };
+  const reply = apply(config, 503, 'down');
+  assert.deepEqual([reply.text, reply.contentType], ['<first>', 'text/x']);
+});

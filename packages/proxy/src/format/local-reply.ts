@@ -51,10 +51,16 @@ export class LocalReplyConfig {
       route: null,
     };
     let format = this.#format;
+    let ownType: string | null = null;
     for (const mapper of this.#mappers) {
       if (mapper.filter !== null && !mapper.filter.includes(seen, 'NotSet')) continue;
       if (mapper.body !== null) info.localReplyBody = mapper.body;
-      if (mapper.headers !== null) mapper.headers.evaluate(headers, seen);
+      if (mapper.headers !== null) {
+        const before = headers.get('content-type');
+        mapper.headers.evaluate(headers, seen);
+        const after = headers.get('content-type');
+        if (after !== undefined && after !== before) ownType = after;
+      }
       if (mapper.status !== 0) info.responseCode = headers.status = mapper.status;
       format = mapper.format ?? format;
       break;
@@ -62,7 +68,7 @@ export class LocalReplyConfig {
     const text = format === null ? info.localReplyBody : format.formatter.format(seen);
     return {
       body: Buffer.from(text, 'latin1'),
-      contentType: format?.contentType ?? 'text/plain',
+      contentType: ownType ?? format?.contentType ?? 'text/plain',
       changed: text !== body,
     };
   }

@@ -3,7 +3,7 @@
 
 import { DragomanError } from '@dragoman/base';
 import type { HeaderValueOption } from '@dragoman/config';
-import { HeaderMap } from '@dragoman/http';
+import { HeaderMap, isJoinedName } from '@dragoman/http';
 import type { FormatInput } from '../format/format-input.ts';
 import { compileFormat, type Formatter } from '../format/formatter.ts';
 
@@ -21,7 +21,7 @@ interface Addition {
   readonly action: number;
   readonly keepEmpty: boolean;
   readonly formatter: Formatter;
-  /** The whole line when the value is constant, else ''. */
+  /** The whole line when the value is constant and stands for itself, else ''. */
   readonly line: string;
 }
 
@@ -110,7 +110,7 @@ function compileAddition(option: HeaderValueOption, rules: MutationRules): Addit
     action,
     keepEmpty: option.keepEmptyValue,
     formatter,
-    line: constant === null || isPseudo(name) ? '' : `${name}: ${constant}\r\n`,
+    line: constant === null || isPseudo(name) || isJoinedName(name) ? '' : `${name}: ${constant}\r\n`,
   };
 }
 

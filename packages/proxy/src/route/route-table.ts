@@ -2,7 +2,7 @@
 
 import { DragomanError } from '@dragoman/base';
 import type { RouteConfiguration, RouteMatch, VirtualHost } from '@dragoman/config';
-import type { RequestHeaders } from '@dragoman/http';
+import { HeaderId, type RequestHeaders } from '@dragoman/http';
 import type { StreamInfo } from '../filter-chain/stream-info.ts';
 import { DomainTable } from './domain-table.ts';
 import { FilterConfigs } from './filter-configs.ts';
@@ -80,6 +80,8 @@ export class RouteTable {
 
   /** The first route of the request's virtual host that matches; null without one. */
   match(headers: RequestHeaders, input: RouteMatchInput): Route | null {
+    // Envoy finds no route for a request that does not say how it came.
+    if (headers.getId(HeaderId.X_FORWARDED_PROTO) === '') return null;
     const name = this.#hostHeader === '' ? headers.authority : (headers.get(this.#hostHeader) ?? '');
     const host = this.#domains.find(name);
     return host === null ? null : host.match(headers, this.#path(headers.path), input.info);

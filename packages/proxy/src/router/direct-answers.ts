@@ -33,6 +33,22 @@ export function answerDirectly(
     stream.sendLocalReply(route.responseStatus, '', 'direct_response', [['location', location]]);
   } else {
     lane.inc(stats.rqDirectResponse);
-    stream.sendLocalReply(route.responseStatus, route.directResponseBody, 'direct_response');
+    answerDirectResponse(stream, route, headers);
   }
+}
+
+function answerDirectResponse(stream: Stream, route: Route, headers: RequestHeaders): void {
+  const { responseStatus: status, directResponseFormat: format } = route;
+  const extra: [string, string][] = [];
+  // Envoy names a created or moved resource, whatever it is: the request's own address.
+  if (status === 201 || (status >= 300 && status < 400))
+    extra.push(['location', `${headers.scheme}://${headers.authority}${headers.path}`]);
+  let body: Buffer = route.directResponseBody;
+  if (format !== null) {
+    const { info } = stream;
+    info.localReplyBody = body.toString('latin1');
+    body = Buffer.from(format.formatter.format(stream), 'latin1');
+    extra.push(['content-type', format.contentType]);
+  }
+  stream.sendLocalReply(status, body, 'direct_response', extra.length === 0 ? null : extra);
 }

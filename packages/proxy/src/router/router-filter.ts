@@ -319,7 +319,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     info.responseCodeDetails = 'via_upstream';
     const route = this.#route!;
     if (!this.#settings.suppressEnvoyHeaders && this.#requestEndMs > 0) {
-      const timeMs = Math.round(nowMs - this.#requestEndMs);
+      const timeMs = Math.floor(nowMs - this.#requestEndMs);
       headers.set('x-envoy-upstream-service-time', String(timeMs));
     }
     if (route.virtualHost.includeAttemptCountInResponse)
