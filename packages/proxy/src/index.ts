@@ -27,7 +27,12 @@ export {
 } from './filter-chain/stream-info.ts';
 export type { FormatInput } from './format/format-input.ts';
 export { compileFormat } from './format/formatter.ts';
+export { GrpcStatus } from './format/grpc-status.ts';
 export { ResponseFlag } from './format/response-flags.ts';
+export { type GrpcCall, GrpcClient, type OnGrpcResult } from './grpc/grpc-client.ts';
+export { GrpcMethod, type GrpcMethodListener, type GrpcMethodStream } from './grpc/grpc-method.ts';
+export { GrpcStream, type GrpcStreamListener } from './grpc/grpc-stream.ts';
+export { type GrpcHead, GrpcTarget, grpcServiceFields } from './grpc/grpc-target.ts';
 export { HTTP_CONNECTION_MANAGER, ROUTER } from './listener/filter-chain-compiler.ts';
 export { cookie } from './route/cookie.ts';
 export { HeaderMatcher } from './route/header-matcher.ts';
@@ -44,3 +49,9 @@ export type { BoundListener, Snapshot } from './server/snapshot.ts';
 export { WorkerServer, type WorkerServerOptions } from './server/worker-server.ts';
 export { certificatesInUse, tlsSupport, transportAttachments } from './tls/tls-support.ts';
 export type { AsyncClient, AsyncRequest, AsyncResponse } from './upstream/async-client.ts';
+export type {
+  AsyncFailure,
+  AsyncStream,
+  AsyncStreamListener,
+  AsyncStreamOptions,
+} from './upstream/async-stream.ts';

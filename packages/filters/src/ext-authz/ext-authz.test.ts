@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeBytes, encodeMessage } from '@dragoman/config';
-import { BodyBuffer, HeaderMap, type RequestHeaders } from '@dragoman/http';
+import { BodyBuffer, type RequestHeaders } from '@dragoman/http';
 import {
   type AsyncRequest,
   type AsyncResponse,
@@ -10,6 +10,7 @@ import {
   type HttpFilterType,
   ResponseFlag,
 } from '@dragoman/proxy';
+import { TestGrpcClient } from '../test-grpc.ts';
 import { decoded, lines, request, response, TestBench, type TestStream } from '../test-stream.ts';
 import { extAuthzFilterType } from './ext-authz.ts';
 import { changedQuery } from './query-changes.ts';
@@ -28,6 +29,7 @@ interface Call {
 class AuthzBench extends TestBench {
   readonly calls: Call[] = [];
   readonly charged: number[] = [];
+  readonly grpc = new TestGrpcClient('authz');
 
   constructor() {
     super();
@@ -38,7 +40,10 @@ class AuthzBench extends TestBench {
       return { cancel: () => (call.cancelled = true) };
     };
     const app = { responses: { chargeResponse: (status: number) => this.charged.push(status) } };
-    Object.assign(this.context, { asyncClient: { send }, clusters: new Map([['app', app]]) });
+    Object.assign(this.context, {
+      asyncClient: { send, start: this.grpc.start },
+      clusters: new Map([['app', app]]),
+    });
   }
 
   answer(status: number, headers: Record<string, string | string[]> = {}, body = ''): void {
@@ -47,14 +52,9 @@ class AuthzBench extends TestBench {
       ?.onDone({ headers: response(status, headers), body: Buffer.from(body), trailers: null, local: false });
   }
 
-  answerGrpc(json: object, grpcStatus = '0'): void {
-    const message = encodeMessage(RESPONSE, decoded(RESPONSE, json));
-    const body = Buffer.alloc(5 + message.length);
-    body.writeUInt32BE(message.length, 1);
-    body.set(message, 5);
-    const trailers = new HeaderMap();
-    trailers.add('grpc-status', grpcStatus);
-    this.calls.at(-1)?.onDone({ headers: response(200), body, trailers, local: false });
+  answerGrpc(json: object): void {
+    this.grpc.last.send(encodeMessage(RESPONSE, decoded(RESPONSE, json)));
+    this.grpc.last.end();
   }
 }
 
@@ -265,14 +265,14 @@ test('gRPC: what the service is told', () => {
       { check_settings: { context_extensions: { b: 'route' } } },
     ],
   );
-  const { headers, body, timeoutMs } = bench.calls[0].request;
+  const { headers, messages, timeoutMs, halfClosed } = bench.grpc.last;
   assert.deepEqual(
     [headers.method, headers.path, headers.authority, timeoutMs],
     ['POST', '/envoy.service.auth.v3.Authorization/Check', 'authz', 500],
   );
   assert.deepEqual(lines(headers), ['te: trailers', 'grpc-timeout: 500m', 'content-type: application/grpc']);
-  assert.equal(body?.readUInt32BE(1), (body?.length ?? 0) - 5);
-  const { attributes } = decodeBytes('envoy.service.auth.v3.CheckRequest', body!.subarray(5));
+  assert.deepEqual([messages.length, halfClosed], [1, true]);
+  const { attributes } = decodeBytes('envoy.service.auth.v3.CheckRequest', messages[0]!);
   assert.deepEqual(attributes?.contextExtensions, { a: 'host', b: 'route' });
   assert.equal(attributes?.source?.service, 'front');
   assert.equal(attributes?.source?.address?.socketAddress?.portValue, 5000);
@@ -335,9 +335,12 @@ test('gRPC: a no with its own answer, or 403; failures are errors', () => {
   bare.bench.answerGrpc({ status: { code: 16 } });
   assert.equal(bare.stream.replies[0].status, 403);
   for (const fail of [
-    (bench: AuthzBench) => bench.answerGrpc({}, '14'),
-    (bench: AuthzBench) => bench.answer(200, { 'grpc-status': '0' }, 'nonsense'),
-    (bench: AuthzBench) => bench.answer(503),
+    ({ grpc }: AuthzBench) => grpc.last.end(14),
+    ({ grpc }: AuthzBench) => {
+      grpc.last.send(Buffer.from('nonsense'));
+      grpc.last.end();
+    },
+    ({ grpc }: AuthzBench) => grpc.last.fail(),
   ]) {
     const failed = start(grpc());
     fail(failed.bench);

@@ -2,8 +2,7 @@
 
 import { STATUS_CODES } from 'node:http';
 import type { CheckResponse, ExtAuthz, GrpcService, HeaderValueOption } from '@dragoman/config';
-import type { FilterContext } from '@dragoman/proxy';
-import { GrpcMethod } from '../grpc-service/grpc-method.ts';
+import { type FilterContext, GrpcMethod } from '@dragoman/proxy';
 import {
   type AuthorizationService,
   type Check,
@@ -80,7 +79,7 @@ export class GrpcAuthorizationService implements AuthorizationService {
   readonly #filter: ExtAuthz;
 
   constructor(service: GrpcService, filter: ExtAuthz, context: FilterContext) {
-    this.#method = new GrpcMethod(service, CHECK, TYPES, context);
+    this.#method = new GrpcMethod(service, CHECK, TYPES, context.asyncClient);
     this.#filter = filter;
     const { allowedHeaders, disallowedHeaders } = filter;
     this.#shown = new ShownHeaders(

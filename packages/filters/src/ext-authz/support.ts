@@ -1,7 +1,7 @@
 // What the ext_authz filter implements of its configuration messages.
 
 import type { SupportDeclaration } from '@dragoman/config';
-import { grpcServiceFields } from '../grpc-service/grpc-method.ts';
+import { grpcServiceFields } from '@dragoman/proxy';
 
 const AUTHZ = 'envoy.extensions.filters.http.ext_authz.v3';
 

@@ -1,5 +1,15 @@
 // gRPC status codes: their names for %GRPC_STATUS%, and what HTTP statuses they stand for and come from.
 
+/** The codes by name, as far as the proxy itself gives them. */
+export const GrpcStatus = {
+  Ok: 0,
+  Canceled: 1,
+  Unknown: 2,
+  ResourceExhausted: 8,
+  Internal: 13,
+  Unavailable: 14,
+} as const;
+
 const NAMES: readonly (readonly [string, string])[] = [
   ['OK', 'OK'],
   ['Canceled', 'CANCELLED'],

@@ -41,6 +41,7 @@ export class Http2ClientStream implements UpstreamStream {
   #requestTrailers: HeaderMap | null = null;
   #responseTrailers: HeaderMap | null = null;
   #listensForDrain = false;
+  #requestEnded = false;
   #closed = false;
   /** Bytes the response still has to bring, by its content-length; -1 when it has none. */
   #left = -1;
@@ -56,11 +57,13 @@ export class Http2ClientStream implements UpstreamStream {
   // --- UpstreamStream ---
 
   sendHeaders(headers: RequestHeaders, endStream: boolean): void {
+    this.#requestEnded = endStream;
     if (endStream) this.#request(headers, true, false);
     else this.#head = headers;
   }
 
   sendData(bytes: Buffer, endStream: boolean): void {
+    if (endStream) this.#requestEnded = true;
     this.#sendHead(!endStream);
     const http2 = this.#http2;
     if (http2 === null || http2.destroyed) return;
@@ -73,6 +76,7 @@ export class Http2ClientStream implements UpstreamStream {
   }
 
   sendTrailers(trailers: HeaderMap): void {
+    this.#requestEnded = true;
     this.#requestTrailers = trailers;
     this.#sendHead(true);
     this.#http2?.end();
@@ -154,7 +158,7 @@ export class Http2ClientStream implements UpstreamStream {
     const headers = responseHeaders(raw);
     const length = headers.get('content-length');
     this.#left = length === undefined || endStream ? -1 : Number(length);
-    if (endStream) this.#handler = null;
+    if (endStream) this.#onResponseEnd();
     handler.onUpstreamHeaders(headers, endStream);
     handler.onUpstreamReadDone();
   }
@@ -181,7 +185,7 @@ export class Http2ClientStream implements UpstreamStream {
     if (handler === null || http2 === null || http2.rstCode !== ErrorCode.NO_ERROR) return;
     // A reset without error in the middle of a body looks like its end: the announced length tells.
     if (this.#left > 0) return;
-    this.#handler = null;
+    this.#onResponseEnd();
     if (this.#responseTrailers !== null) {
       this.#owner.countTrailers();
       handler.onUpstreamTrailers(this.#responseTrailers);
@@ -189,6 +193,17 @@ export class Http2ClientStream implements UpstreamStream {
       handler.onUpstreamData(EMPTY, true);
     }
     handler.onUpstreamReadDone();
+  }
+
+  /**
+   * Nobody sends the rest of a request that was answered early: without a reset its stream would stay open. The code is
+   * Envoy's; with CANCEL, here, node:http2 aborts the process (Http2Stream::OnTrailers of a destroyed stream).
+   */
+  #onResponseEnd(): void {
+    this.#handler = null;
+    if (this.#requestEnded) return;
+    this.#owner.countReset(false);
+    this.#http2?.close(ErrorCode.NO_ERROR);
   }
 
   onDrain(): void {
