@@ -48,6 +48,13 @@ test('default tags come out with the labels and the order of Envoy', () => {
     'cluster_manager.active_clusters': 'envoy_cluster_manager_active_clusters{}',
     'wasmcustom.go_shared.requests': 'go_shared_requests{}',
     'wasm.envoy.wasm.runtime.v8.active': 'envoy_wasm_envoy_wasm_runtime_v8_active{}',
+    'wasm.my.plugin.failures.stack_overflow':
+      'envoy_wasm_failures{dragoman_plugin="my.plugin",dragoman_cause="stack_overflow"}',
+    'dragoman.plugin.my.plugin.memory_bytes':
+      'envoy_dragoman_plugin_memory_bytes{dragoman_plugin="my.plugin"}',
+    'dragoman.plugin.my.plugin.recycled.age':
+      'envoy_dragoman_plugin_recycled{dragoman_plugin="my.plugin",dragoman_cause="age"}',
+    'wasm.my.plugin.vm_reload': 'envoy_wasm_my_plugin_vm_reload{}',
   };
   const extractor = new TagExtractor();
   for (const [name, line] of Object.entries(expected)) assert.equal(lineOf(name, extractor), line);

@@ -45,6 +45,11 @@ export const REGEX_RULES: readonly RegexRule[] = [
   },
   { tag: 'envoy.listener_address', regex: `^listener\\.((${ADDRESS}|${VALUE})\\.)`, except: 'admin' },
   { tag: 'envoy.rds_route_config', regex: `^http\\.${VALUE}\\.rds\\.(([\\w\\-.]+)\\.)\\w+?$` },
+  // Of names that Envoy does not have: plugins, by name, which may contain dots.
+  { tag: 'dragoman.plugin', regex: '^wasm\\.((.+)\\.)failures\\.\\w+$' },
+  { tag: 'dragoman.cause', regex: '^wasm\\..+\\.failures(\\.(\\w+))$' },
+  { tag: 'dragoman.plugin', regex: `^dragoman\\.plugin\\.((.+)\\.)(?:recycled\\.)?\\w+$` },
+  { tag: 'dragoman.cause', regex: '^dragoman\\.plugin\\..+\\.recycled(\\.(\\w+))$' },
 ];
 
 export const TOKEN_RULES: readonly TokenRule[] = [
