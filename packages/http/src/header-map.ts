@@ -315,6 +315,11 @@ export class HeaderMap {
     return target;
   }
 
+  /** Puts back a line of the head that its parser has taken out. */
+  protected restoreLine(line: number, valueEnd: number): void {
+    this.#table!.lines[line + VALUE_END] = valueEnd;
+  }
+
   /** Removes the Host line that a request parser left in place. */
   protected removeHostLine(): void {
     const table = this.#table;

@@ -1,6 +1,7 @@
 // Response headers: a header map with the status as a number.
 
 import { HeaderMap } from './header-map.ts';
+import { HeaderId } from './header-names.ts';
 import { lowerCaseName } from './header-validation.ts';
 import { JOINED_IN_RESPONSES } from './joined-names.ts';
 
@@ -13,6 +14,10 @@ export class ResponseHeaders extends HeaderMap {
   status = 0;
   /** Somebody still reads what a parser put here: the parser's next head needs another object. */
   inUse = false;
+  /** The line that says how the body came: the codec's own, unless it is shown. */
+  #codingLine = -1;
+  #codingEnd = 0;
+  #codingShown = false;
 
   /** A response of [name, value, ...] with ":status" among them; nothing is validated. */
   static override fromPairs(pairs: readonly string[]): ResponseHeaders {
@@ -60,15 +65,40 @@ export class ResponseHeaders extends HeaderMap {
     this.forEachLine(visit);
   }
 
+  /** Codec only: where the line is that says "chunked"; -1 for none. */
+  noteCoding(line: number, valueEnd: number): void {
+    this.#codingLine = line;
+    this.#codingEnd = valueEnd;
+    this.#codingShown = false;
+  }
+
+  /** Shows "transfer-encoding: chunked" of a body that came so, where it stood: Envoy's filters see it. */
+  showTransferEncoding(): void {
+    if (this.#codingLine < 0 || this.#codingShown) return;
+    this.#codingShown = true;
+    this.restoreLine(this.#codingLine, this.#codingEnd);
+  }
+
+  /** Before the response goes on: how its body goes is for the next codec to say. */
+  hideTransferEncoding(): void {
+    if (!this.#codingShown) return;
+    this.#codingShown = false;
+    this.removeId(HeaderId.TRANSFER_ENCODING);
+  }
+
   override copy(): ResponseHeaders {
     const copy = this.copyLinesTo(new ResponseHeaders());
     copy.status = this.status;
+    copy.#codingLine = this.#codingLine;
+    copy.#codingEnd = this.#codingEnd;
+    copy.#codingShown = this.#codingShown;
     return copy;
   }
 
   override reset(): void {
     super.reset();
     this.status = 0;
+    this.noteCoding(-1, 0);
   }
 
   #statusText(): string | undefined {

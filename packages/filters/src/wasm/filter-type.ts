@@ -67,12 +67,19 @@ export class WasmFilterInstance implements HttpFilterInstance {
   readonly plugin: PluginHandle;
   readonly listener: FilterContext['listener'];
   readonly node: Node | undefined;
+  /** The guest has a body callback of that direction, or its lack of one means something (paused headers go on). */
+  readonly wantsRequestData: boolean;
+  readonly wantsResponseData: boolean;
   readonly #spare: WasmFilter[] = [];
 
   constructor(plugin: PluginHandle, context: FilterContext, node: Node | undefined) {
     this.plugin = plugin;
     this.listener = context.listener;
     this.node = node;
+    const callbacks = plugin.acquire()?.vm.callbacks;
+    const always = callbacks === undefined || plugin.settings.allowOnHeadersStopIteration;
+    this.wantsRequestData = always || callbacks.onRequestBody !== null;
+    this.wantsResponseData = always || callbacks.onResponseBody !== null;
   }
 
   createFilter(_stream: Stream): HttpFilter | null {

@@ -1,7 +1,7 @@
 // A plugin between a client and an upstream, on real connections: what both sides see of what the guest does.
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { encodePairs } from '@dragoman/abi';
+import { decodePairs, encodePairs } from '@dragoman/abi';
 import { PuppetWorker, type PuppetWorkerOptions } from './testing/puppet-worker.ts';
 
 async function workerOf(t: TestContext, options: PuppetWorkerOptions = {}): Promise<PuppetWorker> {
@@ -139,10 +139,83 @@ describe('a held body', () => {
     const calls = (name: string) => puppet.trace.filter(line => line.startsWith(name));
     assert.deepEqual(calls('proxy_on_request_body'), [
       'proxy_on_request_body(2, 3, 0)',
+      'proxy_on_request_body(2, 6, 0)',
       'proxy_on_request_body(2, 6, 1)',
     ]);
     // The response has no body: end_of_stream comes with its headers.
     assert.match(calls('proxy_on_response_headers')[0]!, /, 1\)$/);
     assert.deepEqual(calls('proxy_on_response_body'), []);
+  });
+});
+
+describe('bodies over HTTP/1 as guests see them', () => {
+  const bodyCalls = (worker: PuppetWorker, direction: string) =>
+    worker.puppet.trace
+      .filter(line => line.startsWith(`proxy_on_${direction}_body`))
+      .map(line => line.slice(line.indexOf(', ') + 2, -1));
+
+  test('the end comes apart from the last bytes, and the chunks of one read as one piece', async t => {
+    const worker = await workerOf(t, {
+      upstream: async connection => {
+        await connection.readMessage();
+        connection.send(
+          'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n',
+        );
+        await connection.readMessage();
+        connection.send('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+      },
+    });
+    const client = await worker.connect();
+    client.send(post('abc'));
+    assert.equal((await client.readMessage()).body, 'abcde');
+    await worker.traced('proxy_on_delete');
+    assert.deepEqual(bodyCalls(worker, 'request'), ['3, 0', '0, 1']);
+    assert.deepEqual(bodyCalls(worker, 'response'), ['5, 0', '0, 1']);
+    worker.puppet.trace.length = 0;
+    client.send(
+      'POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n',
+    );
+    assert.equal((await client.readMessage()).body, 'ok');
+    await worker.traced('proxy_on_delete');
+    assert.deepEqual(bodyCalls(worker, 'request'), ['3, 0', '0, 1']);
+    assert.deepEqual(bodyCalls(worker, 'response'), ['2, 0', '0, 1']);
+  });
+
+  test('a local response in the first of them closes the connection: the request was not read to its end', async t => {
+    const worker = await workerOf(t);
+    const { puppet } = worker;
+    puppet.on.proxy_on_request_body = () => puppet.call('proxy_send_local_response', 403, '', '', '', -1);
+    const client = await worker.connect();
+    client.send(post('abc'));
+    const { startLine, headers } = await client.readMessage();
+    assert.equal(startLine, 'HTTP/1.1 403 Forbidden');
+    assert.deepEqual(headers.get('connection'), ['close']);
+    assert.deepEqual(bodyCalls(worker, 'request'), ['3, 0']);
+  });
+
+  test('S51: response headers of a chunked body have its transfer-encoding, which does not go on', async t => {
+    const worker = await workerOf(t, {
+      upstream: async connection => {
+        await connection.readMessage();
+        connection.send(
+          'HTTP/1.1 200 OK\r\na: 1\r\ntransfer-encoding: chunked\r\nb: 2\r\n\r\n2\r\nab\r\n0\r\n\r\n',
+        );
+      },
+    });
+    const { puppet } = worker;
+    let names: string[] = [];
+    puppet.on.proxy_on_response_headers = () => {
+      const pairs = decodePairs(Buffer.from(puppet.ask('proxy_get_header_map_pairs', 2).text!, 'latin1'))!;
+      names = pairs.filter((_text, index) => index % 2 === 0);
+      return puppet.call('proxy_replace_header_map_value', 2, 'content-length', '2');
+    };
+    const client = await worker.connect();
+    client.send(GET);
+    const answer = await client.readMessage();
+    assert.deepEqual(names.slice(0, 4), [':status', 'a', 'transfer-encoding', 'b']);
+    assert.equal(answer.headers.get('transfer-encoding'), undefined);
+    assert.equal(answer.body, 'ab');
+    await worker.traced('proxy_on_log');
+    assert.match(puppet.trace.find(line => line.startsWith('proxy_on_response_headers'))!, /\(2, 5, 0\)/);
   });
 });

@@ -1,6 +1,6 @@
-// Request headers from what a guest gives for a call-out.
+// Request headers and trailers from what a guest gives for a call-out.
 
-import { RequestHeaders } from '@dragoman/http';
+import { HeaderMap, RequestHeaders } from '@dragoman/http';
 
 /** A request of a guest's pairs; null when a name or value may not go on the wire. */
 export function requestHeaders(pairs: readonly string[]): RequestHeaders | null {
@@ -12,4 +12,11 @@ export function requestHeaders(pairs: readonly string[]): RequestHeaders | null 
     if (!accepted) return null;
   }
   return headers;
+}
+
+/** Trailers of a guest's pairs; null when a name or value may not go on the wire. */
+export function requestTrailers(pairs: readonly string[]): HeaderMap | null {
+  const trailers = new HeaderMap();
+  for (let i = 0; i < pairs.length; i += 2) if (!trailers.add(pairs[i], pairs[i + 1])) return null;
+  return trailers;
 }

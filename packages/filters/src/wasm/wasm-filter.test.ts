@@ -312,6 +312,22 @@ describe('a plugin on a stream', () => {
     assert.equal(stream.requestHeaders.get('x-verdict'), '204');
   });
 
+  test('a call-out has the trailers it was given, unless they may not go on the wire', () => {
+    const { puppet, calls, start, request } = pluginOnWorker();
+    const { stream, filter } = request(start());
+    const pairs = encodePairs([':method', 'POST', ':path', '/', ':authority', 'auth']);
+    const seen: number[] = [];
+    puppet.on.proxy_on_request_headers = () => {
+      for (const trailers of [['X-Sum', '1'], [], ['x', 'a\nb']])
+        seen.push(puppet.call('proxy_http_call', 'auth', pairs, 'body', encodePairs(trailers), 0, 16));
+      return 0;
+    };
+    filter.decodeHeaders(stream.asStream, stream.requestHeaders, true);
+    assert.deepEqual(seen, [0, 0, Status.BadArgument]);
+    assert.deepEqual(calls[0]?.request.trailers?.toPairs(), ['x-sum', '1']);
+    assert.equal(calls[1]?.request.trailers, null);
+  });
+
   test('S73: a call-out with a header that may not go on the wire, or to no cluster, is BAD_ARGUMENT', () => {
     const { puppet, calls, start, request } = pluginOnWorker();
     const { stream, filter } = request(start());

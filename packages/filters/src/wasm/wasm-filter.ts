@@ -35,6 +35,8 @@ const METADATA_NAMESPACE = 'envoy.filters.http.wasm';
 const GRPC_UNAVAILABLE = 14;
 
 export class WasmFilter implements HttpFilter, StreamHost {
+  readonly wantsRequestData: boolean;
+  readonly wantsResponseData: boolean;
   readonly #instance: WasmFilterInstance;
   readonly #requestBody: StreamBody;
   readonly #responseBody: StreamBody;
@@ -59,6 +61,8 @@ export class WasmFilter implements HttpFilter, StreamHost {
 
   constructor(instance: WasmFilterInstance) {
     this.#instance = instance;
+    this.wantsRequestData = instance.wantsRequestData;
+    this.wantsResponseData = instance.wantsResponseData;
     this.#requestBody = new StreamBody(this, false);
     this.#responseBody = new StreamBody(this, true);
   }

@@ -2,7 +2,7 @@
 
 import { Status } from '@dragoman/abi';
 import type { Clock, Logger, LogLevel } from '@dragoman/base';
-import type { AsyncClient } from '@dragoman/proxy';
+import type { AsyncClient, AsyncResponse } from '@dragoman/proxy';
 import type { Arena, StatLane } from '@dragoman/shm';
 import {
   ArenaSharedData,
@@ -28,7 +28,7 @@ import {
 } from '@dragoman/vm';
 import { sendUnaryCall } from './grpc-client.ts';
 import { LaneMetrics } from './lane-metrics.ts';
-import { requestHeaders } from './request-headers.ts';
+import { requestHeaders, requestTrailers } from './request-headers.ts';
 
 const COMPONENT = 'wasm';
 /** The house's levels by GuestLogLevel. */
@@ -108,11 +108,21 @@ export class WorkerVmHost implements VmHost {
 
   httpCall(call: HttpCall, onDone: (response: HttpCallResponse | null) => void): Callout | Status {
     const headers = requestHeaders(call.headers);
-    if (headers === null) return Status.BadArgument;
+    const trailers = requestTrailers(call.trailers);
+    if (headers === null || trailers === null) return Status.BadArgument;
     if (call.body.length > 0) headers.set('content-length', String(call.body.length));
     const { upstream, body, timeoutMs } = call;
-    const request = { headers, body: body.length > 0 ? body : null, timeoutMs };
-    return this.#asyncClient.send(upstream, request, onDone) ?? Status.BadArgument;
+    const request = {
+      headers,
+      body: body.length > 0 ? body : null,
+      trailers: call.trailers.length > 0 ? trailers : null,
+      timeoutMs,
+    };
+    const whenDone = (response: AsyncResponse) => {
+      response.headers.showTransferEncoding();
+      onDone(response);
+    };
+    return this.#asyncClient.send(upstream, request, whenDone) ?? Status.BadArgument;
   }
 
   grpcCall(call: GrpcUnaryCall, listener: GrpcListener): Callout | Status {

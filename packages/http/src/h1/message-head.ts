@@ -37,6 +37,9 @@ export abstract class MessageHead {
   protected upgradeValue = '';
   protected contentLengthLine = -1;
   protected transferEncodings = 0;
+  /** Where the line with the (last) transfer encoding is, and where its value ends in the head's text. */
+  protected codingLine = -1;
+  protected codingEnd = 0;
   protected transferEncodingValid = true;
 
   readonly #pool: HeadTablePool;
@@ -116,6 +119,8 @@ export abstract class MessageHead {
       equalsIgnoringCase(buffer, start, end, 'chunked') &&
       buffer[start - 1] !== BARE_TAB &&
       buffer[end] !== BARE_TAB;
+    this.codingLine = line;
+    this.codingEnd = this.table.lines[line + VALUE_END];
     this.removeLine(line);
   }
 

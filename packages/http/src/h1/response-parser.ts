@@ -102,6 +102,11 @@ export class ResponseHead extends MessageHead {
     return 0;
   }
 
+  /** Codec only: the headers know where the coding stands, for whoever is to see it. */
+  noteCoding(): void {
+    this.headers.noteCoding(this.chunked ? this.codingLine : -1, this.codingEnd);
+  }
+
   /** Codec only: a 1xx or 204 says nothing about a body (RFC 9110 8.6); Envoy passes it on without the length. */
   dropBodilessLength(): void {
     const status = this.headers.status;
@@ -138,6 +143,7 @@ export function parseResponse(
   head.headBytes = size;
   head.headers.adopt(buffer.latin1Slice(offset, position), head.table);
   head.dropBodilessLength();
+  head.noteCoding();
   return size;
 }
 

@@ -16,7 +16,7 @@ export class DecodeEnds implements PipelineEnds {
   }
 
   hasDataCallback(filter: HttpFilter): boolean {
-    return filter.decodeData !== undefined;
+    return filter.decodeData !== undefined && filter.wantsRequestData !== false;
   }
 
   hasTrailersCallback(filter: HttpFilter): boolean {
@@ -77,7 +77,7 @@ export class EncodeEnds implements PipelineEnds {
   }
 
   hasDataCallback(filter: HttpFilter): boolean {
-    return filter.encodeData !== undefined;
+    return filter.encodeData !== undefined && filter.wantsResponseData !== false;
   }
 
   hasTrailersCallback(filter: HttpFilter): boolean {

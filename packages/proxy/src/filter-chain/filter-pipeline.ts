@@ -64,6 +64,11 @@ export class FilterPipeline {
     if (this.#ends.hasDataCallback(filter)) this.#anyData = true;
   }
 
+  /** Some filter looks at data: it is shown as Envoy's codecs show it. */
+  get showsData(): boolean {
+    return this.#anyData;
+  }
+
   /** The bytes held back for (or by) the filter that runs now, or the last filter that holds any. */
   get held(): BodyBuffer | null {
     if (this.#current >= 0 && this.#slots[this.#current].held !== null)

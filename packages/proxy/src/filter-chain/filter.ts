@@ -53,6 +53,9 @@ export interface DataFrame {
  * streams: everything about the stream is in the first argument. Every callback is optional; a missing one continues.
  */
 export interface HttpFilter {
+  /** False: the filter has decodeData (encodeData), but lets all data of this stream pass as it is. */
+  readonly wantsRequestData?: boolean;
+  readonly wantsResponseData?: boolean;
   decodeHeaders?(stream: Stream, headers: RequestHeaders, endStream: boolean): HeadersStatus;
   decodeData?(stream: Stream, data: DataFrame, endStream: boolean): DataStatus;
   decodeTrailers?(stream: Stream, trailers: HeaderMap): TrailersStatus;

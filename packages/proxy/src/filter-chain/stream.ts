@@ -229,6 +229,7 @@ export class Stream {
   encodeHeaders(headers: ResponseHeaders, endStream: boolean): void {
     this.responseHeaders = headers;
     if (endStream) this.responseEnded = true;
+    if (this.encode.length > 0) headers.showTransferEncoding();
     this.encode.headers(endStream);
   }
 
@@ -261,6 +262,7 @@ export class Stream {
     const headers = this.responseHeaders;
     assert(headers !== null, 'response headers are sent before there are any');
     this.responseStarted = true;
+    headers.hideTransferEncoding();
     this.manager.onResponseHeaders(this, headers);
     this.encoder.encodeHeaders(headers, endStream);
     if (endStream) this.#complete();

@@ -331,6 +331,10 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     stream.encodeHeaders(headers, endStream);
   }
 
+  get showsData(): boolean {
+    return this.#stream.encode.showsData;
+  }
+
   onUpstreamData(bytes: Buffer, endStream: boolean): void {
     if (endStream) this.#onResponseEnd(this.#stream.worker.timers.clock.nowMs());
     this.#stream.encodeData(bytes, endStream);
@@ -401,7 +405,6 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
 
   onUpstreamReset(reason: ResetReason, transportFailure: string): void {
     const stream = this.#stream;
-    const cluster = this.#cluster!;
     const { info } = stream;
     this.#pending = null;
     this.#upstream = null;
@@ -415,7 +418,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
       return;
     }
     if (reason !== ResetReason.Overflow) {
-      if (!isConnectFailure(reason)) cluster.lane.inc(this.#host!.stats.rqError);
+      if (!isConnectFailure(reason)) this.#cluster!.lane.inc(this.#host!.stats.rqError);
       this.#host!.outlier?.putResult(OutlierResult.LOCAL_ORIGIN_CONNECT_FAILED);
     }
     if (this.#retriedReset(reason)) return;
@@ -461,13 +464,12 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
 
   #onPerTryTimeout(): void {
     const cluster = this.#cluster!;
-    const { info } = this.#stream;
     cluster.lane.inc(cluster.stats.upstreamRqPerTryTimeout);
     cluster.lane.inc(this.#host!.stats.rqTimeout);
     this.#host!.outlier?.putResult(OutlierResult.LOCAL_ORIGIN_TIMEOUT);
     this.#dropUpstream();
     if (this.#retriedReset(ResetReason.LocalReset)) return;
-    info.addResponseFlag(ResponseFlag.UpstreamRequestTimeout);
+    this.#stream.info.addResponseFlag(ResponseFlag.UpstreamRequestTimeout);
     this.#answerFailure(504, 'upstream request timeout', 'upstream_per_try_timeout', false);
   }
 

@@ -13,6 +13,7 @@ import {
   requestHasNoBody,
 } from '@dragoman/http';
 import type { Host } from '../cluster/host.ts';
+import { EMPTY } from '../filter-chain/filter-slot.ts';
 import { writeBorrowed } from '../socket/body-writer.ts';
 import type { Http1Pool } from './http1-pool.ts';
 import { Http1ResponseReader, type ResponseSink } from './http1-response-reader.ts';
@@ -202,8 +203,19 @@ export class Http1Client implements UpstreamStream, ResponseSink {
   onBody(bytes: Buffer, endStream: boolean): void {
     const handler = this.#handler;
     if (handler === null) return;
+    if (endStream && handler.showsData === true && bytes.length > 0) {
+      // Filters see the end apart from the last bytes, as in Envoy, whose codec knows of it only when the message is complete.
+      handler.onUpstreamData(bytes, false);
+      if (this.#handler !== handler) return;
+      bytes = EMPTY;
+    }
     if (endStream) this.#onResponseEnd();
     handler.onUpstreamData(bytes, endStream);
+  }
+
+  /** Filters see the chunks of one read as one piece. */
+  get wantsWholeReads(): boolean {
+    return this.#handler?.showsData === true;
   }
 
   onTrailers(trailers: HeaderMap): void {

@@ -27,6 +27,8 @@ export interface ResponseSink {
   /** `bytes` is borrowed. */
   onBody(bytes: Buffer, endStream: boolean): void;
   onTrailers(trailers: HeaderMap): void;
+  /** The chunks of one read are to come as one piece. */
+  readonly wantsWholeReads: boolean;
   onResponseDone(): void;
   onProtocolError(): void;
   onUnexpectedBytes(): void;
@@ -44,6 +46,8 @@ export class Http1ResponseReader implements ChunkedSink, BytesConsumer {
   #requestMethod = '';
   #tunnel = false;
   #left = 0;
+  /** Chunks of this read that wait to be passed on as one piece. */
+  #gathered: Buffer[] | null = null;
   /** The beginning of a head whose rest has not come. */
   #partial: Buffer | null = null;
   /** False when this connection must not carry another request. */
@@ -244,6 +248,7 @@ export class Http1ResponseReader implements ChunkedSink, BytesConsumer {
 
   #consumeChunks(buffer: Buffer, offset: number, end: number): void {
     const consumed = this.#chunks.feed(buffer, offset, end, this);
+    if (this.#gathered !== null) this.#passGathered();
     if (this.#state === State.Dead) return;
     if (consumed < 0) {
       this.#protocolError();
@@ -259,7 +264,17 @@ export class Http1ResponseReader implements ChunkedSink, BytesConsumer {
   }
 
   onChunkData(buffer: Buffer, start: number, end: number): void {
-    if (this.#state !== State.Dead) this.#sink.onBody(buffer.subarray(start, end), false);
+    if (this.#state === State.Dead) return;
+    const bytes = buffer.subarray(start, end);
+    if (this.#sink.wantsWholeReads) (this.#gathered ??= []).push(bytes);
+    else this.#sink.onBody(bytes, false);
+  }
+
+  #passGathered(): void {
+    const pieces = this.#gathered!;
+    this.#gathered = null;
+    if (this.#state !== State.Dead)
+      this.#sink.onBody(pieces.length === 1 ? pieces[0] : Buffer.concat(pieces), false);
   }
 
   #protocolError(): void {

@@ -43,6 +43,8 @@ export interface UpstreamStream {
 
 /** Hears of one upstream request. After onUpstreamReset, or the end of the response, nothing more comes. */
 export interface UpstreamHandler {
+  /** The response's data is shown to filters: it comes as Envoy's codecs show it. */
+  readonly showsData?: boolean;
   /** There is a connection: the request may be written now. */
   onUpstreamReady(stream: UpstreamStream): void;
   onUpstreamInformational(headers: ResponseHeaders): void;
