@@ -23,6 +23,7 @@ import type { Http2Codec } from './http2-codec.ts';
 import { Http2Connection } from './http2-connection.ts';
 import { countHttp2 } from './http2-connection-stats.ts';
 import { mayBePreface, PREFACE } from './http2-preface-reader.ts';
+import { RequestPieces } from './request-pieces.ts';
 
 const Phase: Readonly<
   Record<'Head' | 'Length' | 'Chunked' | 'Tunnel' | 'Waiting' | 'Closing' | 'Closed', number>
@@ -48,6 +49,7 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
   readonly #writer: Http1ResponseWriter;
   readonly #head = new RequestHead();
   readonly #stream: Stream;
+  readonly #pieces: RequestPieces;
   readonly #timer: Timer;
   /** Null where a connection may last for ever. */
   readonly #durationTimer: Timer | null;
@@ -55,8 +57,6 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
   #chunks: ChunkedDecoder | null = null;
   #phase = Phase.Head;
   #left = 0;
-  /** Chunks of this read that wait to be passed on as one piece. */
-  #gathered: Buffer[] | null = null;
   /** Bytes of a head whose rest has not come, or of the next request while one is being answered. */
   #kept: Buffer | null = null;
   #requests = 0;
@@ -84,6 +84,7 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
     this.#owner = owner;
     this.#writer = new Http1ResponseWriter(socket, manager, this);
     this.#stream = new Stream(manager.worker, manager);
+    this.#pieces = new RequestPieces(this.#stream);
     this.#timer = new Timer(() => this.#onTimeout());
     this.#startMs = manager.worker.timers.clock.nowMs();
     const { lane, stats } = manager;
@@ -271,26 +272,14 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
     const bodyEnd = offset + this.#left;
     this.#left = 0;
     this.#phase = Phase.Waiting;
-    if (this.#stream.active) this.#passLastData(buffer.subarray(offset, bodyEnd));
+    this.#pieces.last(buffer.subarray(offset, bodyEnd));
     return bodyEnd;
-  }
-
-  /** Filters see the end apart from the last bytes, as in Envoy, whose codec knows of it only when the message is complete. */
-  #passLastData(bytes: Buffer): void {
-    const stream = this.#stream;
-    if (!stream.decode.showsData || bytes.length === 0) {
-      stream.onRequestData(bytes, true);
-      return;
-    }
-    const { generation } = stream;
-    stream.onRequestData(bytes, false);
-    if (stream.active && stream.generation === generation) stream.onRequestData(EMPTY, true);
   }
 
   #consumeChunks(buffer: Buffer, offset: number, end: number): number {
     const chunks = this.#chunks!;
     const consumed = chunks.feed(buffer, offset, end, this);
-    if (this.#gathered !== null) this.#passGathered();
+    this.#pieces.passChunks();
     if (this.#phase !== Phase.Chunked) return end;
     if (consumed < 0) {
       this.#manager.lane.inc(this.#manager.stats.downstreamCxProtocolError);
@@ -307,18 +296,7 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
   }
 
   onChunkData(buffer: Buffer, start: number, end: number): void {
-    if (!this.#stream.active) return;
-    const bytes = buffer.subarray(start, end);
-    if (this.#stream.decode.showsData) (this.#gathered ??= []).push(bytes);
-    else this.#stream.onRequestData(bytes, false);
-  }
-
-  /** Filters see the chunks of one read as one piece, as in Envoy. */
-  #passGathered(): void {
-    const pieces = this.#gathered!;
-    this.#gathered = null;
-    if (this.#stream.active)
-      this.#stream.onRequestData(pieces.length === 1 ? pieces[0] : Buffer.concat(pieces), false);
+    this.#pieces.chunk(buffer.subarray(start, end));
   }
 
   /** The next request has to wait for the answer to this one: keep what came, read no further. */
