@@ -48,7 +48,7 @@ export const REGEX_RULES: readonly RegexRule[] = [
   // Of names that Envoy does not have: plugins, by name, which may contain dots.
   { tag: 'dragoman.plugin', regex: '^wasm\\.((.+)\\.)failures\\.\\w+$' },
   { tag: 'dragoman.cause', regex: '^wasm\\..+\\.failures(\\.(\\w+))$' },
-  { tag: 'dragoman.plugin', regex: `^dragoman\\.plugin\\.((.+)\\.)(?:recycled\\.)?\\w+$` },
+  { tag: 'dragoman.plugin', regex: `^dragoman\\.plugin\\.((.+?)\\.)(?:recycled\\.)?\\w+$` },
   { tag: 'dragoman.cause', regex: '^dragoman\\.plugin\\..+\\.recycled(\\.(\\w+))$' },
 ];
 
