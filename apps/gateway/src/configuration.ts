@@ -19,6 +19,7 @@ import { clusterManagerSupport, compileFormat, tlsSupport, transportAttachments 
 import type { StatLane } from '@dragoman/shm';
 import type { Settings } from './command-line.ts';
 import type { LogWriter } from './logging/log-writer.ts';
+import { underWatchdog } from './plugin-trial.ts';
 
 /** A checked configuration with what workers need besides it. */
 export interface Configuration {
@@ -82,12 +83,12 @@ export async function readConfiguration(
   );
   const { bootstrap, errors, warnings, unknownFieldCount } = loaded;
   if (bootstrap === null) return { configuration: null, errors, warnings };
-  const prepared = await prepareWasmPlugins(bootstrap, {
-    // Without a trial start all it could log is in the report.
-    logger: options.tryPlugins ? options.logger : silentLogger,
-    canary: options.tryPlugins,
-    ...(options.lane === undefined ? {} : { lane: options.lane }),
-  });
+  const { lane, logger, tryPlugins } = options;
+  const lanes = lane === undefined ? {} : { lane };
+  const prepared = tryPlugins
+    ? await underWatchdog(guard => prepareWasmPlugins(bootstrap, { ...lanes, logger, guard, canary: true }))
+    : // Without a trial start all it could log is in the report.
+      await prepareWasmPlugins(bootstrap, { ...lanes, logger: silentLogger });
   const file = configPath ?? '<config-yaml>';
   const whole = (message: string): ConfigError => ({
     ...{ file, line: 0, column: 0, path: '' },
