@@ -28,6 +28,7 @@ import {
 } from './plugin-settings.ts';
 import { rootProperty } from './root-properties.ts';
 import { sharedStateMemory } from './shared-state.ts';
+import { readSharedStateSettings } from './shared-state-settings.ts';
 import { LOG_LEVEL_OF_GUEST, type RootProperties } from './worker-host.ts';
 import { withFiles } from './worker-plugin.ts';
 
@@ -79,7 +80,9 @@ export async function prepareWasmPlugins(
   const limitsOf = readPluginLimits(node, note);
   const hostSettingsOf = readPluginHostSettings(node, note);
   if (node !== undefined) prepared.attachments.set(NODE_ATTACHMENT, node);
-  prepared.attachments.set(SHARED_STATE_ATTACHMENT, sharedStateMemory(options.previous));
+  const vmIds = plugins.map(({ vmConfig }) => vmConfig?.vmId ?? '');
+  const sharedState = sharedStateMemory(options.previous, readSharedStateSettings(node, note), vmIds);
+  prepared.attachments.set(SHARED_STATE_ATTACHMENT, sharedState);
   const codes = new Map<string, Promise<CompiledCode>>();
   const bySha256 = new Map<string, Promise<CompiledCode>>();
   const counted = new Set<string>();

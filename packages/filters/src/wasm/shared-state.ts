@@ -2,8 +2,9 @@
 // it, freed of the claims of a worker that has died. Main thread, but for arenaOwner().
 
 import { DragomanError } from '@dragoman/base';
-import { Arena, type ArenaMemory, SharedQueueStore } from '@dragoman/shm';
+import { Arena, type ArenaMemory, SharedDataStore, SharedQueueStore } from '@dragoman/shm';
 import { SHARED_STATE_ATTACHMENT } from './attachments.ts';
+import type { SharedStateSettings } from './shared-state-settings.ts';
 
 /** The main thread's id; it must not wait long for a lock, because only it can take one from a dead thread. */
 const MAIN_THREAD = 1;
@@ -14,9 +15,17 @@ export function arenaOwner(workerIndex: number): number {
   return workerIndex + MAIN_THREAD + 1;
 }
 
-/** The memory of an earlier configuration, or new one. */
-export function sharedStateMemory(previous: ReadonlyMap<string, unknown> | undefined): ArenaMemory {
-  return (previous?.get(SHARED_STATE_ATTACHMENT) as ArenaMemory | undefined) ?? Arena.create();
+/** The memory of an earlier configuration, or new one; with what each of the VM ids may keep from now on. */
+export function sharedStateMemory(
+  previous: ReadonlyMap<string, unknown> | undefined,
+  settings: SharedStateSettings,
+  vmIds: Iterable<string>,
+): ArenaMemory {
+  const existing = previous?.get(SHARED_STATE_ATTACHMENT) as ArenaMemory | undefined;
+  const memory = existing ?? Arena.create({ heapBytes: settings.heapBytes });
+  const data = new SharedDataStore(new Arena(memory, MAIN_THREAD, MAIN_WAIT_LIMIT_MS));
+  for (const vmId of vmIds) data.setPolicy(vmId, settings.policyOf(vmId));
+  return memory;
 }
 
 /**
