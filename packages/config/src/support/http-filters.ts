@@ -22,7 +22,12 @@ export const httpFilterSupport: SupportDeclaration = {
     },
   },
   fields: {
-    [ROUTER]: ['start_child_span=false', 'suppress_envoy_headers', 'respect_expected_rq_timeout'],
+    [ROUTER]: [
+      'start_child_span=false',
+      'suppress_envoy_headers',
+      'respect_expected_rq_timeout',
+      'strict_check_headers',
+    ],
     [`${HTTP}.wasm.v3.Wasm`]: '*',
     [`${WASM}.PluginConfig`]: [
       'name',

@@ -3,6 +3,7 @@
 import type { SupportDeclaration } from './support.ts';
 
 const ROUTE = 'envoy.config.route.v3';
+const REDIRECT = 'envoy.extensions.internal_redirect';
 const HEADERS = [
   'request_headers_to_add',
   'request_headers_to_remove',
@@ -20,7 +21,17 @@ export const routeSupport: SupportDeclaration = {
         'envoy.retry_host_predicates.previous_hosts',
       ],
     },
-    'envoy.internal_redirect_predicates': {},
+    'envoy.internal_redirect_predicates': {
+      [`${REDIRECT}.allow_listed_routes.v3.AllowListedRoutesConfig`]: [
+        'envoy.internal_redirect_predicates.allow_listed_routes',
+      ],
+      [`${REDIRECT}.previous_routes.v3.PreviousRoutesConfig`]: [
+        'envoy.internal_redirect_predicates.previous_routes',
+      ],
+      [`${REDIRECT}.safe_cross_scheme.v3.SafeCrossSchemeConfig`]: [
+        'envoy.internal_redirect_predicates.safe_cross_scheme',
+      ],
+    },
   },
   fields: {
     [`${ROUTE}.RouteConfiguration`]: [
@@ -148,7 +159,9 @@ export const routeSupport: SupportDeclaration = {
       'redirect_response_codes',
       'allow_cross_scheme_redirect',
       'response_headers_to_copy',
+      'predicates',
     ],
+    [`${REDIRECT}.allow_listed_routes.v3.AllowListedRoutesConfig`]: '*',
     [`${ROUTE}.WeightedCluster`]: ['clusters', 'runtime_key_prefix', 'header_name'],
     [`${ROUTE}.WeightedCluster.ClusterWeight`]: [
       'name',

@@ -51,6 +51,9 @@ class CodeTable {
   }
 }
 
+/** Names come from requests: they must not fill the memory of the statistics. */
+const MAX_ALTERNATIVES = 64;
+
 /** Response statistics under one root: a cluster ("cluster.app."), or a virtual cluster or route of a virtual host. */
 export class ResponseStats {
   readonly #lane: StatLane;
@@ -61,6 +64,7 @@ export class ResponseStats {
   readonly #canary: CodeTable;
   readonly #retry: CodeTable;
   readonly #zones = new Map<string, CodeTable>();
+  readonly #alternatives = new Map<string, ResponseStats>();
 
   constructor(lane: StatLane, prefix: string) {
     this.#lane = lane;
@@ -106,6 +110,16 @@ export class ResponseStats {
   /** Records the time under the prefix alone, without twins. */
   chargePlainTime(timeMs: number): void {
     this.#own.chargeTime(timeMs);
+  }
+
+  /** The same statistics under another name below this one; null when there are too many names already. */
+  alternative(name: string): ResponseStats | null {
+    const known = this.#alternatives.get(name);
+    if (known !== undefined) return known;
+    if (name === '' || this.#alternatives.size >= MAX_ALTERNATIVES) return null;
+    const stats = new ResponseStats(this.#lane, `${this.#prefix}${name}.`);
+    this.#alternatives.set(name, stats);
+    return stats;
   }
 
   #zone(fromZone: string, toZone: string): CodeTable {

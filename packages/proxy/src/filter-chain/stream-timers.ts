@@ -2,10 +2,13 @@
 // up.
 
 import { Timer, type Timers } from '@dragoman/base';
+import { HeaderId, type RequestHeaders } from '@dragoman/http';
 import type { ConnectionManager } from '../connection-manager/connection-manager.ts';
 import type { ManagerSettings } from '../connection-manager/settings.ts';
+import { readGrpcTimeout, writeGrpcTimeout } from '../format/grpc-timeout.ts';
 import { ResponseFlag } from '../format/response-flags.ts';
 import type { Route } from '../route/route.ts';
+import { isGrpcContentType } from './local-reply.ts';
 import type { StreamInfo } from './stream-info.ts';
 
 /** The stream, as its timers see it. */
@@ -14,7 +17,7 @@ export interface TimedStream {
   readonly info: StreamInfo;
   readonly requestEnded: boolean;
   readonly responseStarted: boolean;
-  sendLocalReply(status: number, body: string, details: string): void;
+  sendLocalReply(status: number, body: string, details: string, headers: null, grpcStatus?: number): void;
   resetStream(): void;
 }
 
@@ -44,14 +47,31 @@ export class StreamTimers {
   }
 
   /** A route can override the idle timeout and limit the stream's duration. */
-  applyRoute(route: Route): void {
+  applyRoute(route: Route, headers: RequestHeaders | null): void {
     if (route.idleTimeoutMs >= 0 && route.idleTimeoutMs !== this.#idleTimeoutMs) {
       this.#idleTimeoutMs = route.idleTimeoutMs;
       if (this.#idleTimeoutMs > 0) this.#timers.start(this.#idle, this.#idleTimeoutMs);
       else this.#idle.stop();
     }
+    if (route.grpcTimeoutHeaderMaxMs >= 0 && headers?.hasId(HeaderId.GRPC_TIMEOUT)) {
+      const timeoutMs = readGrpcTimeout(headers.getId(HeaderId.GRPC_TIMEOUT));
+      if (timeoutMs >= 0) {
+        this.#startGrpcDuration(route, headers, timeoutMs);
+        return;
+      }
+    }
     if (route.maxStreamDurationMs > 0) this.#timers.start(this.#duration, route.maxStreamDurationMs);
     else if (route.maxStreamDurationMs === 0) this.#duration.stop();
+  }
+
+  /** The client says how long it waits: that holds, within the route's limits, and the upstream is told. */
+  #startGrpcDuration(route: Route, headers: RequestHeaders, askedMs: number): void {
+    const maxMs = route.grpcTimeoutHeaderMaxMs;
+    let timeoutMs = maxMs > 0 ? Math.min(askedMs, maxMs) : askedMs;
+    timeoutMs = Math.max(0, timeoutMs - route.grpcTimeoutHeaderOffsetMs);
+    if (isGrpcContentType(headers.getId(HeaderId.CONTENT_TYPE)))
+      headers.set('grpc-timeout', writeGrpcTimeout(timeoutMs));
+    this.#timers.start(this.#duration, timeoutMs || 1);
   }
 
   /** Something came or went: the stream is not idle. */
@@ -79,16 +99,16 @@ export class StreamTimers {
   #onRequest(): void {
     const { manager } = this.#stream;
     manager.lane.inc(manager.stats.downstreamRqTimeout);
-    this.#stream.sendLocalReply(408, 'request timeout', 'request_overall_timeout');
+    this.#stream.sendLocalReply(408, 'request timeout', 'request_overall_timeout', null);
   }
 
   #onMaxDuration(): void {
     const { manager } = this.#stream;
     manager.lane.inc(manager.stats.downstreamRqMaxDurationReached);
-    this.#end('downstream duration timeout', 'max_duration_timeout');
+    this.#end('downstream duration timeout', 'max_duration_timeout', GRPC_DEADLINE_EXCEEDED);
   }
 
-  #end(body: string, details: string): void {
+  #end(body: string, details: string, grpcStatus?: number): void {
     const stream = this.#stream;
     if (stream.responseStarted) {
       stream.info.responseCodeDetails = details;
@@ -96,6 +116,8 @@ export class StreamTimers {
       return;
     }
     // While its request is not complete it is the client that has kept us waiting.
-    stream.sendLocalReply(stream.requestEnded ? 504 : 408, body, details);
+    stream.sendLocalReply(stream.requestEnded ? 504 : 408, body, details, null, grpcStatus);
   }
 }
+
+const GRPC_DEADLINE_EXCEEDED = 4;

@@ -2,8 +2,13 @@
 // one exit where an error becomes a response. Reused for the next request of an HTTP/1 connection. Worker threads only.
 
 import { assert } from '@dragoman/base';
-import type { BodyBuffer, RequestHeaders, ResponseHeaders } from '@dragoman/http';
-import { HeaderMap, type RequestRefusal } from '@dragoman/http';
+import {
+  type BodyBuffer,
+  HeaderMap,
+  type RequestHeaders,
+  type RequestRefusal,
+  type ResponseHeaders,
+} from '@dragoman/http';
 import type { ConnectionManager } from '../connection-manager/connection-manager.ts';
 import { ResponseFlag } from '../format/response-flags.ts';
 import type { Route } from '../route/route.ts';
@@ -13,6 +18,7 @@ import type { HttpFilter } from './filter.ts';
 import { FilterPipeline } from './filter-pipeline.ts';
 import { makeLocalReply } from './local-reply.ts';
 import type { ResponseEncoder } from './response-encoder.ts';
+import { StreamFilters } from './stream-filters.ts';
 import { type DownstreamConnectionInfo, StreamInfo } from './stream-info.ts';
 import { StreamTimers } from './stream-timers.ts';
 import type { TerminalFilter } from './terminal.ts';
@@ -24,7 +30,7 @@ export class Stream {
   readonly decode: FilterPipeline;
   readonly encode: FilterPipeline;
   readonly #terminal: TerminalFilter;
-  readonly #filters: HttpFilter[] = [];
+  readonly #filters = new StreamFilters(this);
   readonly #timers: StreamTimers;
   #encoder: ResponseEncoder | null = null;
   #connection: DownstreamConnectionInfo | null = null;
@@ -54,6 +60,8 @@ export class Stream {
   attemptCountHeader = false;
   #downstreamFull = false;
   #pauses = 0;
+  /** The routes whose redirects were followed in the client's place. */
+  redirects: readonly Route[] = NO_ROUTES;
   /** A flag that logs show and the text of the local reply does not. */
   #lateFlag = 0;
   /** How often the stream object was taken for a request; tells late callbacks that theirs is over. */
@@ -96,8 +104,9 @@ export class Stream {
     const { manager } = this;
     this.#open(encoder, connection, headers, endStream, nowMs);
     this.#timers.begin(manager.settings, endStream, nowMs);
+    this.redirects = NO_ROUTES;
     if (!manager.onRequestHeaders(this, headers, upgrade)) return;
-    this.#createFilters();
+    this.#filters.create(this.manager.filterInstances, this.decode, this.encode);
     this.decode.headers(endStream);
     if (this.#active) this.#terminal.flush();
   }
@@ -200,8 +209,7 @@ export class Stream {
   /** The client is gone, or has reset the stream: nobody waits for an answer. */
   onDownstreamReset(details: string, flag: number = ResponseFlag.DownstreamConnectionTermination): void {
     if (!this.#active) return;
-    const { stats, lane } = this.manager;
-    lane.inc(stats.downstreamRqRxReset);
+    this.manager.lane.inc(this.manager.stats.downstreamRqRxReset);
     this.info.addResponseFlag(flag);
     this.info.responseCodeDetails = details;
     this.#finish();
@@ -218,6 +226,26 @@ export class Stream {
     this.requestEnded = true;
     this.info.lastDownstreamRxByteMs = this.worker.timers.clock.nowMs();
     this.#timers.onRequestEnd();
+  }
+
+  /** Begins the request anew with its changed headers; what was so far is logged as a request of its own. */
+  recreate(body: Buffer | null, trailers: HeaderMap | null): void {
+    const { encoder, connection, requestHeaders: headers, info } = this;
+    const { downstreamRemoteAddress, downstreamRemotePort, internal, requestId } = info;
+    this.#finish();
+    const nowMs = this.worker.timers.clock.nowMs();
+    this.#open(encoder, connection, headers, true, nowMs);
+    Object.assign(info, { downstreamRemoteAddress, downstreamRemotePort, internal, requestId });
+    this.#timers.begin(this.manager.settings, true, nowMs);
+    this.manager.onRefusedRequest(this, headers);
+    this.#filters.create(this.manager.filterInstances, this.decode, this.encode);
+    this.decode.headers(body === null && trailers === null);
+    if (body !== null && this.#active) {
+      info.bytesReceived = body.length;
+      this.decode.data(body, trailers === null);
+    }
+    if (trailers !== null && this.#active) this.onRequestTrailers(trailers);
+    if (this.#active) this.#terminal.flush();
   }
 
   // --- the response, from the terminal filter ---
@@ -395,10 +423,8 @@ export class Stream {
     this.#terminal.cancel();
     const bypassFilters = this.responseHeaders !== null;
     const reply = makeLocalReply(this, status, body, headers, grpcStatus);
-    if (this.#lateFlag !== 0) {
-      this.info.addResponseFlag(this.#lateFlag);
-      this.#lateFlag = 0;
-    }
+    this.info.addResponseFlag(this.#lateFlag);
+    this.#lateFlag = 0;
     this.localReply = true;
     if (this.responseHeaders !== null) this.responseHeaders.inUse = false;
     // Envoy closes after its own 400: what the client sends next is not to be trusted either.
@@ -434,7 +460,7 @@ export class Stream {
     if (route === null) return;
     this.info.routeName = route.name;
     this.info.virtualHostName = route.virtualHost.name;
-    this.#timers.applyRoute(route);
+    this.#timers.applyRoute(route, this.requestHeaders);
   }
 
   #touch(): void {
@@ -442,17 +468,6 @@ export class Stream {
   }
 
   // --- filters and the end ---
-
-  #createFilters(): void {
-    const instances = this.manager.filterInstances;
-    for (let i = 0; i < instances.length; i++) {
-      const filter = instances[i].createFilter(this);
-      if (filter === null) continue;
-      this.#filters.push(filter);
-      this.decode.add(filter);
-    }
-    for (let i = this.#filters.length - 1; i >= 0; i--) this.encode.add(this.#filters[i]);
-  }
 
   #complete(): void {
     const encoder = this.encoder;
@@ -471,14 +486,13 @@ export class Stream {
     this.#timers.stop();
     this.#terminal.cancel();
     this.info.endMs = this.worker.timers.clock.nowMs();
-    const filters = this.#filters;
-    for (let i = 0; i < filters.length; i++) filters[i].onLog?.(this);
+    this.#filters.log();
     this.manager.onStreamEnd(this);
-    for (let i = 0; i < filters.length; i++) filters[i].onDestroy?.(this);
-    filters.length = 0;
+    this.#filters.destroy();
     if (this.responseHeaders !== null) this.responseHeaders.inUse = false;
     this.#encoder = null;
   }
 }
 
+const NO_ROUTES: readonly Route[] = [];
 const NO_CONFIGS: readonly unknown[] = [];

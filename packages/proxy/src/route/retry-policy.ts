@@ -61,6 +61,12 @@ export function parseRetryGrpcOn(list: string): number {
   return conditionBits(list, GRPC_CONDITIONS);
 }
 
+/** Whether all conditions of a list are known: strict_check_headers refuses others. */
+export const knowsRetryConditions = (list: string): boolean =>
+  list.split(',').every(token => HTTP_CONDITIONS.has(token.trim()));
+export const knowsRetryGrpcConditions = (list: string): boolean =>
+  list.split(',').every(token => GRPC_CONDITIONS.has(token.trim()));
+
 /** How a response's header tells when to come back. */
 export interface ResetHeader {
   readonly name: string;

@@ -2,6 +2,7 @@
 
 import { DragomanError } from '@dragoman/base';
 import type {
+  AllowListedRoutesConfig,
   InternalRedirectPolicy as InternalRedirectPolicyConfig,
   RouteAction_RequestMirrorPolicy,
   RouteAction as RouteActionConfig,
@@ -91,7 +92,20 @@ function compileInternalRedirect(
     statuses: config.redirectResponseCodes.length === 0 ? [302] : config.redirectResponseCodes,
     allowCrossScheme: config.allowCrossSchemeRedirect,
     responseHeadersToCopy: config.responseHeadersToCopy.map(name => name.toLowerCase()),
-    predicates: config.predicates.map(predicate => predicate.name),
+    ...compileRedirectPredicates(config.predicates),
+  };
+}
+
+function compileRedirectPredicates(
+  predicates: InternalRedirectPolicyConfig['predicates'],
+): Pick<InternalRedirectPolicy, 'allowedRoutes' | 'onlySafeSchemes' | 'avoidsPreviousRoutes'> {
+  const typed = (name: string) =>
+    predicates.find(predicate => predicate.typedConfig?.typeName.endsWith(name))?.typedConfig;
+  const allowed = typed('.AllowListedRoutesConfig')?.value as AllowListedRoutesConfig | undefined;
+  return {
+    allowedRoutes: allowed === undefined ? null : new Set(allowed.allowedRouteNames),
+    onlySafeSchemes: typed('.SafeCrossSchemeConfig') !== undefined,
+    avoidsPreviousRoutes: typed('.PreviousRoutesConfig') !== undefined,
   };
 }
 
@@ -223,8 +237,11 @@ function forwardingParts(
     timeoutMs: config.timeout ?? DEFAULT_TIMEOUT_MS,
     idleTimeoutMs: config.idleTimeout ?? NO_TIMEOUT_SET,
     maxStreamDurationMs: duration?.maxStreamDuration ?? NO_TIMEOUT_SET,
-    grpcTimeoutHeaderMaxMs: duration?.grpcTimeoutHeaderMax ?? config.maxGrpcTimeout ?? NO_TIMEOUT_SET,
-    grpcTimeoutHeaderOffsetMs: duration?.grpcTimeoutHeaderOffset ?? config.grpcTimeoutOffset ?? 0,
+    grpcTimeoutHeaderMaxMs: duration?.grpcTimeoutHeaderMax ?? NO_TIMEOUT_SET,
+    grpcTimeoutHeaderOffsetMs: duration?.grpcTimeoutHeaderOffset ?? 0,
+    limitsStreamDuration: duration !== undefined,
+    maxGrpcTimeoutMs: config.maxGrpcTimeout ?? NO_TIMEOUT_SET,
+    grpcTimeoutOffsetMs: config.grpcTimeoutOffset ?? 0,
     retryPolicy: retry === undefined ? null : new RetryPolicy(retry),
     hedgeOnPerTryTimeout: hedge?.hedgeOnPerTryTimeout ?? false,
     hashPolicy: config.hashPolicy?.length ? new HashPolicy(config.hashPolicy) : null,

@@ -76,8 +76,11 @@ export interface InternalRedirectPolicy {
   readonly statuses: readonly number[];
   readonly allowCrossScheme: boolean;
   readonly responseHeadersToCopy: readonly string[];
-  /** Names of the configured predicates. */
-  readonly predicates: readonly string[];
+  /** Names of routes that may be redirected to; null = all. */
+  readonly allowedRoutes: ReadonlySet<string> | null;
+  /** Never from http to https. */
+  readonly onlySafeSchemes: boolean;
+  readonly avoidsPreviousRoutes: boolean;
 }
 
 /** All that makes a Route; compiled in route-compiler.ts. */
@@ -101,6 +104,11 @@ export interface RouteParts {
   /** NO_TIMEOUT_SET = grpc-timeout is not looked at; 0 = any value is taken. */
   readonly grpcTimeoutHeaderMaxMs: number;
   readonly grpcTimeoutHeaderOffsetMs: number;
+  /** There is a `max_stream_duration`: the older timeouts do not apply. */
+  readonly limitsStreamDuration: boolean;
+  /** The deprecated `max_grpc_timeout`: NO_TIMEOUT_SET, or 0 = any value of grpc-timeout is taken. */
+  readonly maxGrpcTimeoutMs: number;
+  readonly grpcTimeoutOffsetMs: number;
   readonly retryPolicy: RetryPolicy | null;
   readonly hedgeOnPerTryTimeout: boolean;
   readonly hashPolicy: HashPolicy | null;
@@ -145,6 +153,9 @@ export class Route {
   readonly maxStreamDurationMs: number;
   readonly grpcTimeoutHeaderMaxMs: number;
   readonly grpcTimeoutHeaderOffsetMs: number;
+  readonly limitsStreamDuration: boolean;
+  readonly maxGrpcTimeoutMs: number;
+  readonly grpcTimeoutOffsetMs: number;
   readonly retryPolicy: RetryPolicy | null;
   readonly hedgeOnPerTryTimeout: boolean;
   readonly hashPolicy: HashPolicy | null;
@@ -186,6 +197,9 @@ export class Route {
     this.maxStreamDurationMs = parts.maxStreamDurationMs;
     this.grpcTimeoutHeaderMaxMs = parts.grpcTimeoutHeaderMaxMs;
     this.grpcTimeoutHeaderOffsetMs = parts.grpcTimeoutHeaderOffsetMs;
+    this.limitsStreamDuration = parts.limitsStreamDuration;
+    this.maxGrpcTimeoutMs = parts.maxGrpcTimeoutMs;
+    this.grpcTimeoutOffsetMs = parts.grpcTimeoutOffsetMs;
     this.retryPolicy = parts.retryPolicy;
     this.hedgeOnPerTryTimeout = parts.hedgeOnPerTryTimeout;
     this.hashPolicy = parts.hashPolicy;

@@ -25,6 +25,10 @@ export class KeptBody {
     return this.#bytes!.length <= limitBytes;
   }
 
+  get length(): number {
+    return this.#bytes?.length ?? 0;
+  }
+
   /** All bytes as one piece; null without any. */
   get whole(): Buffer | null {
     return this.#bytes === null ? null : this.#bytes.toBuffer();

@@ -39,6 +39,8 @@ export class RetryState {
   #left = 0;
   #tried = 0;
   #statusCodes: readonly number[] = [];
+  /** Names of response headers, of x-envoy-retriable-header-names. */
+  #headerNames: readonly string[] = [];
   /** A retry is counted in the circuit breaker. */
   #counted = false;
   #resetAfterMs = -1;
@@ -54,6 +56,7 @@ export class RetryState {
     this.#retryOn = policy?.retryOn ?? 0;
     this.#left = policy?.numRetries ?? 1;
     this.#statusCodes = policy?.retriableStatusCodes ?? NO_CODES;
+    this.#headerNames = NO_NAMES;
     this.#tried = 0;
     this.#counted = false;
     this.#resetAfterMs = -1;
@@ -75,6 +78,8 @@ export class RetryState {
     const codes = headers.getId(HeaderId.X_ENVOY_RETRIABLE_STATUS_CODES);
     if (codes !== undefined)
       this.#statusCodes = [...this.#statusCodes, ...codes.split(',').map(Number).filter(Number.isInteger)];
+    const names = headers.getId(HeaderId.X_ENVOY_RETRIABLE_HEADER_NAMES);
+    if (names !== undefined) this.#headerNames = names.split(',').map(name => name.trim());
     for (const id of CONSUMED) headers.removeId(id);
   }
 
@@ -173,6 +178,7 @@ export class RetryState {
     if ((on & RetryOn.RetriableHeaders) !== 0) {
       const matchers = this.#policy?.retriableHeaders ?? NO_MATCHERS;
       if (matchers.some(matcher => matcher.matches(headers))) return true;
+      if (this.#headerNames.some(name => headers.has(name))) return true;
     }
     return on >> 16 !== 0 && this.#wouldRetryGrpc(headers);
   }
@@ -223,6 +229,7 @@ export class RetryState {
 }
 
 const NO_CODES: readonly number[] = [];
+const NO_NAMES: readonly string[] = [];
 const NO_MATCHERS: readonly HeaderMatcher[] = [];
 const CONSUMED = [
   HeaderId.X_ENVOY_RETRY_ON,

@@ -4,9 +4,6 @@
 import { Timer } from '@dragoman/base';
 import { HeaderId, type HeaderMap, type RequestHeaders, type ResponseHeaders } from '@dragoman/http';
 import type { Cluster } from '../cluster/cluster.ts';
-import type { Host } from '../cluster/host.ts';
-import { LbContext } from '../cluster/load-balancer/load-balancer.ts';
-import { OutlierResult } from '../cluster/outlier/outlier-monitor.ts';
 import type { Stream } from '../filter-chain/stream.ts';
 import type { TerminalFilter } from '../filter-chain/terminal.ts';
 import { evadesHandshake } from '../filter-chain/upgrade.ts';
@@ -19,51 +16,43 @@ import {
   type UpstreamHandler,
   type UpstreamStream,
 } from '../upstream/upstream-stream.ts';
+import { AttemptHost } from './attempt-host.ts';
 import { answerDirectly, answerNoCluster, answerNoRoute } from './direct-answers.ts';
-import {
-  failureBody,
-  failureDetails,
-  failureFlag,
-  failureStatus,
-  isConnectFailure,
-  OVERLOADED,
-} from './failure.ts';
-import { fillLbContext } from './host-selection.ts';
-import { KeptBody } from './kept-body.ts';
+import { failureBody, failureDetails, failureFlag, failureStatus, OVERLOADED } from './failure.ts';
+import { becomesGet, followRedirect } from './internal-redirect.ts';
 import { RequestMirror } from './mirror.ts';
 import { reportStatus } from './outlier-report.ts';
+import { RequestBody } from './request-body.ts';
+import { RequestCharges } from './request-charges.ts';
+import { type RequestTimerHandler, RequestTimers } from './request-timers.ts';
+import { decorateResponse } from './response-headers.ts';
 import { RetryDecision, RetryState, refusedRetryFlag } from './retry-state.ts';
-import { NO_SCOPES, type RouteScope, type RouteStats } from './route-stats.ts';
+import type { RouteStats } from './route-stats.ts';
 import type { RouterSettings } from './router-settings.ts';
-import { requestTimeouts, setExpectedTimeout } from './timeouts.ts';
+import { refusedByStrictCheck } from './strict-headers.ts';
 
-export class RouterFilter implements TerminalFilter, UpstreamHandler {
+export class RouterFilter implements TerminalFilter, UpstreamHandler, RequestTimerHandler {
   readonly #stream: Stream;
   readonly #settings: RouterSettings;
   readonly #pools: ConnectionPools;
-  readonly #routeStats: RouteStats;
-  readonly #timeoutTimer: Timer;
-  readonly #perTryTimer: Timer;
+  readonly #timers: RequestTimers;
+  readonly #charges: RequestCharges;
   readonly #backOffTimer: Timer;
-  readonly #lb = new LbContext();
   readonly #retry = new RetryState();
   #route: Route | null = null;
   #cluster: Cluster | null = null;
-  #host: Host | null = null;
+  readonly #hosts = new AttemptHost();
   #headers: RequestHeaders | null = null;
   #pending: PendingRequest | null = null;
   #upstream: UpstreamStream | null = null;
   /** Body bytes that wait for a connection, or are kept to be sent again. */
-  readonly #body = new KeptBody();
+  readonly #body = new RequestBody(this.#retry);
   #trailers: HeaderMap | null = null;
   #requestEnded = false;
   #responseStarted = false;
   /** A set-cookie value for a cookie the hash policy made; several are separated by line feeds. */
   #setCookie: string | null = null;
   readonly #mirror = new RequestMirror();
-  #scopes: readonly RouteScope[] = NO_SCOPES;
-  #timeoutMs = 0;
-  #perTryTimeoutMs = 0;
   /** Monotonic time at which the whole request had come; 0 before. */
   #requestEndMs = 0;
   /** The client's side was paused because the upstream does not take more. */
@@ -75,9 +64,8 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#stream = stream;
     this.#settings = settings;
     this.#pools = pools;
-    this.#routeStats = routeStats;
-    this.#timeoutTimer = new Timer(() => this.#onTimeout());
-    this.#perTryTimer = new Timer(() => this.#onPerTryTimeout());
+    this.#timers = new RequestTimers(stream.worker.timers, settings, this);
+    this.#charges = new RequestCharges(routeStats);
     this.#backOffTimer = new Timer(() => this.#startAttempt());
   }
 
@@ -104,6 +92,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
       answerNoCluster(stream, route);
       return;
     }
+    if (refusedByStrictCheck(stream, headers, this.#settings.strictCheckHeaders)) return;
     this.#begin(route, cluster, headers, endStream);
     if (!this.#choosesHost()) return;
     route.finalizeRequestHeaders(headers, stream, !this.#settings.suppressEnvoyHeaders);
@@ -111,7 +100,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#inCall = true;
     if (endStream) {
       this.#onRequestEnd(stream.info.lastDownstreamRxByteMs);
-      this.#mirror.send(this.#stream, this.#headers!, this.#trailers, this.#timeoutMs);
+      this.#mirror.send(this.#stream, this.#headers!, this.#trailers, this.#timers.timeoutMs);
     }
     this.#connect();
     this.#inCall = false;
@@ -122,23 +111,20 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#route = route;
     this.#cluster = cluster;
     this.#headers = headers;
-    this.#body.clear();
+    this.#body.begin(cluster, route.internalRedirect !== null, this.#keptLimitBytes);
     this.#trailers = null;
     this.#requestEnded = endStream;
     this.#responseStarted = false;
     this.#requestEndMs = 0;
     this.#clientPaused = false;
     stream.info.setUpstreamCluster(cluster);
-    const timeouts = requestTimeouts(route, headers, this.#settings);
-    this.#timeoutMs = timeouts.globalMs;
-    this.#perTryTimeoutMs = timeouts.perTryMs;
+    this.#timers.begin(route, headers, cluster.protocolOptions.maxStreamDurationMs);
     this.#retry.begin(route, headers, cluster);
     this.#mirror.begin(route.mirrorPolicies);
-    this.#scopes = this.#routeStats.scopesOf(route, headers);
-    for (const scope of this.#scopes) cluster.lane.inc(scope.upstreamRqTotal);
-    fillLbContext(this.#lb, route, cluster, headers);
+    this.#charges.begin(route, cluster, headers);
+    this.#hosts.begin(route, cluster, headers);
     this.#setCookie =
-      route.hashPolicy === null ? null : route.hashPolicy.compute(headers, stream.info, this.#lb);
+      route.hashPolicy === null ? null : route.hashPolicy.compute(headers, stream.info, this.#hosts.lb);
   }
 
   /** Finds a host for the next attempt, or answers that there is none. */
@@ -149,8 +135,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
       this.#answerFailure(503, 'drop overload', 'drop_overload', true);
       return false;
     }
-    this.#host = cluster.chooseHost(this.#lb);
-    if (this.#host !== null) return true;
+    if (this.#hosts.choose()) return true;
     this.#stream.info.addResponseFlag(ResponseFlag.NoHealthyUpstream);
     this.#answerFailure(503, 'no healthy upstream', 'no_healthy_upstream', false);
     return false;
@@ -159,10 +144,9 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
   #setEnvoyHeaders(headers: RequestHeaders): void {
     const route = this.#route!;
     const { suppressEnvoyHeaders } = this.#settings;
-    const timeoutMs = this.#perTryTimeoutMs > 0 ? this.#perTryTimeoutMs : this.#timeoutMs;
-    if (!suppressEnvoyHeaders && timeoutMs > 0) setExpectedTimeout(headers, timeoutMs);
+    this.#timers.tell(headers, 0);
     if (route.virtualHost.includeRequestAttemptCount) headers.set('x-envoy-attempt-count', '1');
-    if (route.autoHostRewrite) route.rewriteToHost(headers, this.#host!.hostname, !suppressEnvoyHeaders);
+    if (route.autoHostRewrite) route.rewriteToHost(headers, this.#hosts.host.hostname, !suppressEnvoyHeaders);
   }
 
   decodeData(bytes: Buffer, endStream: boolean): void {
@@ -172,15 +156,17 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
       this.#requestEnded = true;
       this.#onRequestEnd(this.#stream.info.lastDownstreamRxByteMs);
     }
-    this.#keepBody(bytes);
-    if (this.#mirror.wanted && !this.#mirror.keep(bytes, this.#stream.manager.bufferLimitBytes))
+    if (this.#mirror.wanted && !this.#mirror.keep(bytes, this.#keptLimitBytes))
       this.#cluster.lane.inc(this.#cluster.stats.retryOrShadowAbandoned);
     const upstream = this.#upstream;
-    if (upstream !== null) {
+    if (upstream === null) {
+      if (!this.#body.wait(bytes, this.#stream.manager.bufferLimitBytes)) this.#pauseClient(true);
+    } else {
+      this.#body.send(bytes);
       upstream.sendData(bytes, endStream);
       this.#checkUpstreamBuffer(upstream);
     }
-    if (endStream) this.#mirror.send(this.#stream, this.#headers!, this.#trailers, this.#timeoutMs);
+    if (endStream) this.#mirror.send(this.#stream, this.#headers!, this.#trailers, this.#timers.timeoutMs);
     this.#inCall = false;
   }
 
@@ -190,7 +176,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#trailers = trailers;
     this.#onRequestEnd(this.#stream.info.lastDownstreamRxByteMs);
     this.#upstream?.sendTrailers(trailers);
-    this.#mirror.send(this.#stream, this.#headers!, this.#trailers, this.#timeoutMs);
+    this.#mirror.send(this.#stream, this.#headers!, this.#trailers, this.#timers.timeoutMs);
   }
 
   flush(): void {
@@ -201,28 +187,15 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     this.#upstream?.pauseReading(paused);
   }
 
-  /** Bytes are kept while there is no connection, and as long as the request may have to be sent again. */
-  #keepBody(bytes: Buffer): void {
-    if (bytes.length === 0 || (this.#upstream !== null && !this.#retry.possible)) return;
-    const { bufferLimitBytes } = this.#stream.manager;
-    if (this.#upstream === null) {
-      if (!this.#body.keepAnyway(bytes, bufferLimitBytes)) this.#pauseClient(true);
-    } else if (!this.#body.keep(bytes, bufferLimitBytes)) {
-      // Too much to keep: the request goes on, but cannot be tried again.
-      this.#retry.giveUp();
-      this.#cluster!.lane.inc(this.#cluster!.stats.retryOrShadowAbandoned);
-    }
+  get #keptLimitBytes(): number {
+    return this.#route!.requestBufferLimitBytes || this.#stream.manager.bufferLimitBytes;
   }
 
   #onRequestEnd(nowMs: number): void {
     this.#requestEndMs = nowMs;
     if (this.#stream.upgrade !== '') return;
-    if (this.#timeoutMs > 0) this.#stream.worker.timers.start(this.#timeoutTimer, this.#timeoutMs, nowMs);
-    if (this.#upstream !== null) this.#startPerTryTimer();
-  }
-
-  #startPerTryTimer(): void {
-    if (this.#perTryTimeoutMs > 0) this.#stream.worker.timers.start(this.#perTryTimer, this.#perTryTimeoutMs);
+    this.#timers.onRequestEnd(nowMs);
+    if (this.#upstream !== null) this.#timers.onRequestSent();
   }
 
   #pauseClient(paused: boolean): void {
@@ -241,12 +214,13 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
   // --- attempts ---
 
   #startAttempt(): void {
+    this.#timers.tell(this.#headers!, this.#stream.worker.timers.clock.nowMs() - this.#requestEndMs);
     if (this.#choosesHost()) this.#connect();
   }
 
   #connect(): void {
     const { info } = this.#stream;
-    const host = this.#host!;
+    const { host } = this.#hosts;
     info.attemptCount++;
     info.upstreamHost = host;
     const pool = this.#pools.poolOf(host, this.#cluster!, this.#route!, this.#stream);
@@ -257,21 +231,21 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     const { info } = this.#stream;
     this.#pending = null;
     this.#upstream = upstream;
+    this.#timers.onReady();
     info.upstreamLocalAddress = upstream.localAddress;
     info.upstreamRemoteAddress = upstream.host.addressText;
     info.upstreamProtocol = upstream.protocol;
-    this.#host!.outlier?.putResult(OutlierResult.LOCAL_ORIGIN_CONNECT_SUCCESS);
-    const body = this.#body.whole;
+    this.#hosts.onConnected();
+    const body = this.#body.takeWhole();
     const hasMore = body !== null || this.#trailers !== null || !this.#requestEnded;
     upstream.sendHeaders(this.#headers!, !hasMore);
     if (body !== null) {
       upstream.sendData(body, this.#requestEnded && this.#trailers === null);
-      if (!this.#retry.possible) this.#body.clear();
     }
     if (this.#trailers !== null) upstream.sendTrailers(this.#trailers);
     this.#checkUpstreamBuffer(upstream);
     if (!upstream.needsDrain) this.#pauseClient(false);
-    if (this.#requestEnded) this.#startPerTryTimer();
+    if (this.#requestEnded) this.#timers.onRequestSent();
     if (!this.#inCall) upstream.flush();
   }
 
@@ -290,22 +264,25 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
 
   onUpstreamInformational(headers: ResponseHeaders): void {
     const { settings } = this.#stream.manager;
-    if (!settings.proxy100Continue || (headers.status !== 100 && headers.status !== 103)) return;
+    // The request has been heard, whether the client learns of it or not.
     this.#retry.giveUp();
+    this.#charges.charge(headers.status, this.#stream.info.internal);
+    if (!settings.proxy100Continue || (headers.status !== 100 && headers.status !== 103)) return;
     this.#stream.encodeInformational(headers);
   }
 
   onUpstreamHeaders(headers: ResponseHeaders, endStream: boolean): void {
     const stream = this.#stream;
     const cluster = this.#cluster!;
-    const host = this.#host!;
+    const { host } = this.#hosts;
     const { info } = stream;
     const nowMs = stream.worker.timers.clock.nowMs();
-    this.#perTryTimer.stop();
+    this.#timers.onResponseHeaders();
     info.firstUpstreamRxByteMs = nowMs;
     const { status } = headers;
     cluster.lane.inc(status >= 500 ? host.stats.rqError : host.stats.rqSuccess);
     reportStatus(host, headers);
+    this.#charges.onResponseHeaders(headers, host);
     if (headers.hasId(HeaderId.X_ENVOY_IMMEDIATE_HEALTH_CHECK_FAIL))
       cluster.reportImmediateHealthCheckFail(host);
     if (this.#retry.enabled && this.#retriedResponse(headers, endStream)) return;
@@ -314,21 +291,33 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
       this.#answerFailure(status, '', 'websocket_handshake_unsuccessful', false);
       return;
     }
+    if (this.#redirected(headers, endStream)) return;
     this.#responseStarted = true;
-    this.#charge(status);
+    this.#charges.charge(status, info.internal);
     info.responseCodeDetails = 'via_upstream';
     const route = this.#route!;
-    if (!this.#settings.suppressEnvoyHeaders && this.#requestEndMs > 0) {
-      const timeMs = Math.floor(nowMs - this.#requestEndMs);
-      headers.set('x-envoy-upstream-service-time', String(timeMs));
-    }
-    if (route.virtualHost.includeAttemptCountInResponse)
-      headers.set('x-envoy-attempt-count', String(info.attemptCount));
-    if (this.#setCookie !== null)
-      for (const cookie of this.#setCookie.split('\n')) headers.add('set-cookie', cookie);
-    route.finalizeResponseHeaders(headers, stream);
+    const tellsTime = !this.#settings.suppressEnvoyHeaders && this.#requestEndMs > 0;
+    decorateResponse(headers, stream, route, tellsTime ? nowMs - this.#requestEndMs : -1, this.#setCookie);
     if (endStream) this.#onResponseEnd(nowMs);
     stream.encodeHeaders(headers, endStream);
+  }
+
+  /** A redirect that the route wants to be followed here: the request begins anew. */
+  #redirected(response: ResponseHeaders, endStream: boolean): boolean {
+    const stream = this.#stream;
+    const headers = this.#headers!;
+    const complete = this.#requestEnded && !this.#body.lost;
+    if (!followRedirect(stream, this.#cluster!, this.#route!, headers, response, complete)) return false;
+    stream.info.responseCode = response.status;
+    stream.info.responseCodeDetails = 'internal_redirect';
+    const dropsBody = becomesGet(response.status, headers);
+    const body = dropsBody ? null : this.#body.whole;
+    const trailers = dropsBody ? null : this.#trailers;
+    response.inUse = false;
+    if (endStream) this.#upstream = null;
+    else this.#dropUpstream();
+    stream.recreate(body, trailers);
+    return true;
   }
 
   get showsData(): boolean {
@@ -336,6 +325,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
   }
 
   onUpstreamData(bytes: Buffer, endStream: boolean): void {
+    this.#timers.touch();
     if (endStream) this.#onResponseEnd(this.#stream.worker.timers.clock.nowMs());
     this.#stream.encodeData(bytes, endStream);
   }
@@ -346,16 +336,13 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
   }
 
   #onResponseEnd(nowMs: number): void {
-    const cluster = this.#cluster!;
     const { info } = this.#stream;
     this.#upstream = null;
-    this.#timeoutTimer.stop();
-    this.#perTryTimer.stop();
+    this.#timers.stop();
     info.lastUpstreamRxByteMs = nowMs;
     if (this.#requestEndMs > 0) {
       const timeMs = nowMs - this.#requestEndMs;
-      cluster.responses.chargeResponseTime(timeMs, info.internal, this.#host!.canary);
-      for (let i = 0; i < this.#scopes.length; i++) this.#scopes[i].responses.chargePlainTime(timeMs);
+      this.#charges.chargeTime(timeMs, info.internal);
     }
     this.#pauseClient(false);
   }
@@ -366,7 +353,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     const decision = this.#retry.onResponse(headers);
     if (decision === RetryDecision.No) return false;
     if (decision !== RetryDecision.Yes) {
-      this.#chargeRefusedRetry(decision);
+      this.#stream.info.addResponseFlag(refusedRetryFlag(decision));
       return false;
     }
     cluster.responses.chargeRetriedResponse(headers.status);
@@ -377,29 +364,23 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     return true;
   }
 
-  #retriedReset(reason: ResetReason): boolean {
+  #retriedReset(reason: ResetReason, timedOut = false): boolean {
     const decision = this.#retry.enabled ? this.#retry.onReset(reason) : RetryDecision.No;
-    if (decision === RetryDecision.Yes) this.#scheduleRetry();
-    else if (decision !== RetryDecision.No) this.#chargeRefusedRetry(decision);
+    if (decision === RetryDecision.Yes) this.#scheduleRetry(timedOut);
+    else if (decision !== RetryDecision.No) this.#stream.info.addResponseFlag(refusedRetryFlag(decision));
     return decision === RetryDecision.Yes;
   }
 
-  #chargeRefusedRetry(decision: RetryDecision): void {
-    this.#stream.info.addResponseFlag(refusedRetryFlag(decision));
-  }
-
-  #scheduleRetry(): void {
+  #scheduleRetry(timedOut = false): void {
     const headers = this.#headers!;
     const { info, worker } = this.#stream;
-    this.#perTryTimer.stop();
-    this.#lb.isRetry = true;
-    if (this.#route!.retryPolicy?.avoidPreviousHosts) this.#lb.previousHosts.push(this.#host!);
-    if (this.#route!.virtualHost.includeRequestAttemptCount)
+    const { virtualHost } = this.#route!;
+    this.#timers.stopAttempt();
+    this.#hosts.leave(this.#route!.retryPolicy?.avoidPreviousHosts ?? false);
+    if (virtualHost.includeRequestAttemptCount)
       headers.set('x-envoy-attempt-count', String(info.attemptCount + 1));
-    if (!this.#settings.suppressEnvoyHeaders && this.#perTryTimeoutMs <= 0 && this.#timeoutMs > 0) {
-      const leftMs = Math.max(1, this.#timeoutMs - (worker.timers.clock.nowMs() - this.#requestEndMs));
-      headers.set('x-envoy-expected-rq-timeout-ms', String(Math.round(leftMs)));
-    }
+    if (virtualHost.includeIsTimeoutRetryHeader)
+      headers.set('x-envoy-is-timeout-retry', timedOut ? 'true' : 'false');
     worker.timers.start(this.#backOffTimer, this.#retry.backOffMs());
   }
 
@@ -408,19 +389,15 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     const { info } = stream;
     this.#pending = null;
     this.#upstream = null;
-    this.#perTryTimer.stop();
+    this.#timers.stopAttempt();
     if (transportFailure !== '') info.upstreamTransportFailureReason = transportFailure;
     if (this.#responseStarted) {
       stream.manager.lane.inc(stream.manager.stats.rqResetAfterDownstreamResponseStarted);
       info.addResponseFlag(failureFlag(reason));
-      info.responseCodeDetails = failureDetails('after', reason, transportFailure);
-      stream.resetStream();
+      this.#cutResponse(failureDetails('after', reason, transportFailure));
       return;
     }
-    if (reason !== ResetReason.Overflow) {
-      if (!isConnectFailure(reason)) this.#cluster!.lane.inc(this.#host!.stats.rqError);
-      this.#host!.outlier?.putResult(OutlierResult.LOCAL_ORIGIN_CONNECT_FAILED);
-    }
+    if (reason !== ResetReason.Overflow) this.#hosts.onFailure(reason);
     if (this.#retriedReset(reason)) return;
     info.addResponseFlag(failureFlag(reason));
     this.#answerFailure(
@@ -431,46 +408,67 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
     );
   }
 
-  /** Counts the final answer for the cluster, and for the virtual cluster and route that have statistics. */
-  #charge(status: number): void {
-    this.#cluster!.responses.chargeResponse(status, this.#stream.info.internal, this.#host?.canary ?? false);
-    for (let i = 0; i < this.#scopes.length; i++) this.#scopes[i].responses.chargePlain(status);
-  }
-
   #answerFailure(status: number, body: string, details: string, overloaded: boolean): void {
     const stream = this.#stream;
-    this.#charge(status);
+    this.#charges.charge(status, stream.info.internal);
     stream.attemptCountHeader = this.#route!.virtualHost.includeAttemptCountInResponse;
     stream.sendLocalReply(status, body, details, overloaded ? OVERLOADED : null);
   }
 
-  #onTimeout(): void {
-    const cluster = this.#cluster!;
-    const { info } = this.#stream;
-    cluster.lane.inc(cluster.stats.upstreamRqTimeout);
-    if (this.#host !== null) {
-      cluster.lane.inc(this.#host.stats.rqTimeout);
-      this.#host.outlier?.putResult(OutlierResult.LOCAL_ORIGIN_TIMEOUT);
-    }
-    info.addResponseFlag(ResponseFlag.UpstreamRequestTimeout);
+  onTimeout(): void {
+    const { lane, stats } = this.#cluster!;
+    lane.inc(stats.upstreamRqTimeout);
+    this.#hosts.onTimeout();
+    this.#stream.info.addResponseFlag(ResponseFlag.UpstreamRequestTimeout);
     this.#dropUpstream();
-    if (this.#responseStarted) {
-      info.responseCodeDetails = 'response_timeout';
-      this.#stream.resetStream();
-    } else {
-      this.#answerFailure(504, 'upstream request timeout', 'response_timeout', false);
-    }
+    this.#answerTimeout('response_timeout');
   }
 
-  #onPerTryTimeout(): void {
-    const cluster = this.#cluster!;
-    cluster.lane.inc(cluster.stats.upstreamRqPerTryTimeout);
-    cluster.lane.inc(this.#host!.stats.rqTimeout);
-    this.#host!.outlier?.putResult(OutlierResult.LOCAL_ORIGIN_TIMEOUT);
+  #cutResponse(details: string): void {
+    this.#stream.info.responseCodeDetails = details;
+    this.#stream.resetStream();
+  }
+
+  #answerTimeout(details: string): void {
+    if (this.#responseStarted) this.#cutResponse(details);
+    else if (this.#timers.altResponse) this.#answerFailure(204, '', details, false);
+    else this.#answerFailure(504, 'upstream request timeout', details, false);
+  }
+
+  onPerTryTimeout(): void {
+    this.#onAttemptTimeout(this.#cluster!.stats.upstreamRqPerTryTimeout, 'upstream_per_try_timeout');
+  }
+
+  onPerTryIdleTimeout(): void {
+    this.#onAttemptTimeout(this.#cluster!.stats.upstreamRqPerTryIdleTimeout, 'upstream_per_try_idle_timeout');
+  }
+
+  #onAttemptTimeout(stat: number, details: string): void {
+    this.#cluster!.lane.inc(stat);
+    this.#hosts.onTimeout();
+    this.#timers.stopAttempt();
     this.#dropUpstream();
-    if (this.#retriedReset(ResetReason.LocalReset)) return;
+    if (!this.#responseStarted && this.#retriedReset(ResetReason.LocalReset, true)) return;
     this.#stream.info.addResponseFlag(ResponseFlag.UpstreamRequestTimeout);
-    this.#answerFailure(504, 'upstream request timeout', 'upstream_per_try_timeout', false);
+    this.#answerTimeout(details);
+  }
+
+  onMaxDuration(): void {
+    const { lane, stats } = this.#cluster!;
+    const stream = this.#stream;
+    const details = 'upstream_max_stream_duration_reached';
+    lane.inc(stats.upstreamRqMaxDurationReached);
+    this.#timers.stopAttempt();
+    this.#dropUpstream();
+    if (!this.#responseStarted && this.#retriedReset(ResetReason.LocalReset)) return;
+    stream.info.addResponseFlag(ResponseFlag.UpstreamMaxStreamDurationReached);
+    if (this.#responseStarted) {
+      this.#cutResponse(details);
+    } else {
+      stream.attemptCountHeader = this.#route!.virtualHost.includeAttemptCountInResponse;
+      const status = this.#requestEnded ? 504 : 408;
+      stream.sendLocalReply(status, 'upstream max stream duration reached', details);
+    }
   }
 
   #dropUpstream(): void {
@@ -484,17 +482,16 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler {
   cancel(): void {
     if (this.#cluster === null) return;
     this.#dropUpstream();
-    this.#timeoutTimer.stop();
-    this.#perTryTimer.stop();
+    this.#timers.stop();
     this.#backOffTimer.stop();
     this.#retry.end();
     this.#route = null;
     this.#cluster = null;
-    this.#host = null;
+    this.#hosts.end();
     this.#headers = null;
-    this.#body.clear();
+    this.#body.end();
     this.#trailers = null;
     this.#mirror.end();
-    this.#scopes = NO_SCOPES;
+    this.#charges.end();
   }
 }

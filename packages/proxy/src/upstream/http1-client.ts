@@ -83,7 +83,7 @@ export class Http1Client implements UpstreamStream, ResponseSink {
   close(): void {
     if (this.#closed) return;
     this.#charge(this.#pool.cluster.stats.upstreamCxDestroyLocal);
-    if (this.#handler !== null) this.#charge(this.#pool.cluster.stats.upstreamCxDestroyLocalWithActiveRq);
+    if (this.#handler !== null) this.#chargeCut(this.#pool.cluster.stats.upstreamCxDestroyLocalWithActiveRq);
     this.#teardown();
   }
 
@@ -162,7 +162,7 @@ export class Http1Client implements UpstreamStream, ResponseSink {
   cancel(): void {
     if (this.#handler === null) return;
     this.#charge(this.#pool.cluster.stats.upstreamCxDestroyLocal);
-    this.#charge(this.#pool.cluster.stats.upstreamCxDestroyLocalWithActiveRq);
+    this.#chargeCut(this.#pool.cluster.stats.upstreamCxDestroyLocalWithActiveRq);
     this.#detach();
     this.#teardown();
   }
@@ -322,7 +322,7 @@ export class Http1Client implements UpstreamStream, ResponseSink {
       if (!this.#closed) this.#teardown();
       return;
     }
-    if (this.#handler !== null) this.#charge(stats.upstreamCxDestroyRemoteWithActiveRq);
+    if (this.#handler !== null) this.#chargeCut(stats.upstreamCxDestroyRemoteWithActiveRq);
     if (this.#reader.inMessage) {
       this.#charge(stats.upstreamCxProtocolError);
       this.#fail(ResetReason.ProtocolError, '');
@@ -359,6 +359,12 @@ export class Http1Client implements UpstreamStream, ResponseSink {
     cluster.lane.record(cluster.stats.upstreamCxLengthMs, worker.timers.clock.nowMs() - this.#connectStartMs);
     if (this.#connected) this.#pool.onClosed(this);
     else this.#pool.onConnectFailed(this, ResetReason.LocalConnectionFailure, '');
+  }
+
+  /** The connection ends with requests on it. */
+  #chargeCut(slot: number): void {
+    this.#charge(slot);
+    this.#charge(this.#pool.cluster.stats.upstreamCxDestroyWithActiveRq);
   }
 
   #charge(slot: number): void {

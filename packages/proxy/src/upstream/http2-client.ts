@@ -122,7 +122,7 @@ export class Http2Client implements ClientStreamOwner {
   close(): void {
     if (this.#closed) return;
     this.#charge(this.#pool.cluster.stats.upstreamCxDestroyLocal);
-    if (this.#active.size > 0) this.#charge(this.#pool.cluster.stats.upstreamCxDestroyLocalWithActiveRq);
+    if (this.#active.size > 0) this.#chargeCut(this.#pool.cluster.stats.upstreamCxDestroyLocalWithActiveRq);
     this.#teardown();
   }
 
@@ -272,7 +272,7 @@ export class Http2Client implements ClientStreamOwner {
     }
     const { stats } = this.#pool.cluster;
     this.#charge(this.#draining ? stats.upstreamCxDestroyLocal : stats.upstreamCxDestroyRemote);
-    if (this.#active.size > 0) this.#charge(stats.upstreamCxDestroyRemoteWithActiveRq);
+    if (this.#active.size > 0) this.#chargeCut(stats.upstreamCxDestroyRemoteWithActiveRq);
     this.#teardown();
   }
 
@@ -315,6 +315,12 @@ export class Http2Client implements ClientStreamOwner {
     lane.add(stats.upstreamCxTxBytesTotal, bytesWritten - this.#txBytes);
     this.#rxBytes = bytesRead;
     this.#txBytes = bytesWritten;
+  }
+
+  /** The connection ends with requests on it. */
+  #chargeCut(slot: number): void {
+    this.#charge(slot);
+    this.#charge(this.#pool.cluster.stats.upstreamCxDestroyWithActiveRq);
   }
 
   #charge(slot: number): void {
