@@ -12,6 +12,7 @@ export class TestGrpcCall {
   readonly timeoutMs: number;
   /** Messages sent so far. */
   readonly messages: Buffer[] = [];
+  readonly hasHost = true;
   halfClosed = false;
   cancelled = false;
   needsDrain = false;
@@ -44,7 +45,8 @@ export class TestGrpcCall {
 
   /** No response, as for a connection that cannot be had. */
   fail(status = 503, text = 'no healthy upstream'): void {
-    if (!this.cancelled) this.#listener.onFailure({ status, text, responseStarted: this.#answered });
+    if (!this.cancelled)
+      this.#listener.onFailure({ status, text, details: 'test', responseStarted: this.#answered });
   }
 
   #answer(): void {

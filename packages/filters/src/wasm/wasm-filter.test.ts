@@ -116,7 +116,7 @@ function pluginOnWorker(config: Partial<WasmPluginConfig> & { policy?: FailurePo
     send(cluster: string, request: AsyncRequest, done: SentCall['done']) {
       if (cluster !== 'auth') return null;
       calls.push({ cluster, request, done });
-      return { cancel: () => {} };
+      return { cancel: () => {}, hasHost: true };
     },
   };
   const logger = {

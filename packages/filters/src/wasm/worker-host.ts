@@ -9,6 +9,7 @@ import {
   ArenaSharedQueues,
   type Callout,
   type ForeignFunction,
+  type GrpcCall,
   type GrpcListener,
   type GrpcStream,
   type GrpcUnaryCall,
@@ -26,7 +27,7 @@ import {
   type VmFailure,
   type VmHost,
 } from '@dragoman/vm';
-import { sendUnaryCall } from './grpc-client.ts';
+import { openStream, sendUnaryCall } from './grpc-client.ts';
 import { LaneMetrics } from './lane-metrics.ts';
 import { requestHeaders, requestTrailers } from './request-headers.ts';
 
@@ -122,16 +123,19 @@ export class WorkerVmHost implements VmHost {
       response.headers.showTransferEncoding();
       onDone(response);
     };
-    return this.#asyncClient.send(upstream, request, whenDone) ?? Status.BadArgument;
+    const running = this.#asyncClient.send(upstream, request, whenDone);
+    if (running === null) return Status.BadArgument;
+    if (running.hasHost) return running;
+    running.cancel();
+    return Status.InternalFailure;
   }
 
   grpcCall(call: GrpcUnaryCall, listener: GrpcListener): Callout | Status {
     return sendUnaryCall(this.#asyncClient, call, listener);
   }
 
-  /** There is no client for gRPC streams yet: a stream that cannot be started. */
-  grpcStream(): GrpcStream | Status {
-    return Status.InternalFailure;
+  grpcStream(call: GrpcCall, listener: GrpcListener): GrpcStream | Status {
+    return openStream(this.#asyncClient, call, listener);
   }
 
   getProperty(_root: RootContext | null, path: readonly string[]): PropertyValue {

@@ -2,8 +2,9 @@
 
 /** The codes by name, as far as the proxy itself gives them. */
 export const GrpcStatus = {
+  /** What a peer said is no status. */
+  InvalidCode: -1,
   Ok: 0,
-  Canceled: 1,
   Unknown: 2,
   ResourceExhausted: 8,
   Internal: 13,

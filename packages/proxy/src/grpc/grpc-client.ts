@@ -7,9 +7,7 @@ import { GrpcStream, type GrpcStreamListener } from './grpc-stream.ts';
 import type { GrpcHead, GrpcTarget } from './grpc-target.ts';
 
 /** A unary call under way. */
-export interface GrpcCall {
-  cancel(): void;
-}
+export type GrpcCall = Pick<GrpcStream, 'cancel' | 'hasHost'>;
 
 /** `message` is null unless `status` is 0; `statusMessage` says more about another status. */
 export type OnGrpcResult<Message> = (message: Message | null, status: number, statusMessage: string) => void;
@@ -31,7 +29,10 @@ export class GrpcClient {
     const headers = this.target.requestHeaders(path, head);
     const stream = new GrpcStream(listener, this.target.maxMessageBytes);
     const { timeoutMs = 0 } = head;
-    const http = this.#asyncClient.start(this.target.cluster, headers, stream, { timeoutMs });
+    const http = this.#asyncClient.start(this.target.cluster, headers, stream, {
+      timeoutMs,
+      forwardedFor: false,
+    });
     if (http === null) return null;
     stream.attach(http);
     return stream;

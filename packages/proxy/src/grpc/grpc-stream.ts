@@ -1,7 +1,7 @@
 // One gRPC call on an asynchronous stream: messages out and in, and every way to end as one status (Envoy:
 // Grpc::AsyncStreamImpl, whose order of events this keeps).
 
-import { HeaderMap, type ResponseHeaders } from '@dragoman/http';
+import { HeaderMap, ResponseHeaders } from '@dragoman/http';
 import { GrpcStatus, grpcStatusOfHttp } from '../format/grpc-status.ts';
 import type { AsyncFailure, AsyncStream, AsyncStreamListener } from '../upstream/async-stream.ts';
 import { GrpcMessageReader, grpcFrame } from './grpc-framing.ts';
@@ -15,7 +15,10 @@ export interface GrpcStreamListener {
   /** `message` is the listener's to keep. */
   onMessage(message: Buffer): void;
   onTrailingMetadata?(metadata: HeaderMap): void;
-  /** `status` is 0 for success; `message` is what the server says about it, or what happened on the way. */
+  /**
+   * `status` is 0 for success, -1 where the server said something that is none. `message` is Envoy's: what the server says
+   * about it and, in braces, what the proxy knows, "not found{via_upstream}".
+   */
   onClose(status: number, message: string): void;
   /** `needsDrain` was true and is no longer. */
   onWritable?(): void;
@@ -30,6 +33,11 @@ export class GrpcStream implements AsyncStreamListener {
   constructor(listener: GrpcStreamListener, maxMessageBytes: number) {
     this.#listener = listener;
     this.#reader = new GrpcMessageReader(maxMessageBytes);
+  }
+
+  /** False: no host of the cluster is to be had, and the call is about to fail. */
+  get hasHost(): boolean {
+    return this.#stream?.hasHost ?? false;
   }
 
   /** The stream this is the listener of. */
@@ -68,12 +76,11 @@ export class GrpcStream implements AsyncStreamListener {
   // --- AsyncStreamListener ---
 
   onHeaders(headers: ResponseHeaders, endStream: boolean): void {
-    const status = statusIn(headers);
-    this.#listener.onInitialMetadata?.(endStream ? new HeaderMap() : headers);
+    const accepted = headers.status === 200 || (endStream && headers.has('grpc-status'));
+    this.#listener.onInitialMetadata?.(endStream || !accepted ? new HeaderMap() : headers);
     if (this.#over) return;
-    if (headers.status === 200 || (endStream && status !== null)) {
-      if (endStream) this.onTrailers(headers);
-    } else this.#fail(GrpcStatus.Canceled, '');
+    if (!accepted) this.#close(new HeaderMap(), grpcStatusOfHttp(headers.status), VIA_UPSTREAM);
+    else if (endStream) this.onTrailers(headers);
   }
 
   onData(bytes: Buffer, endStream: boolean): void {
@@ -82,36 +89,40 @@ export class GrpcStream implements AsyncStreamListener {
       return !this.#over;
     });
     if (this.#over) return;
-    if (this.#reader.error === 'message over the limit') this.#fail(GrpcStatus.ResourceExhausted, '');
-    else if (this.#reader.error !== null) this.#fail(GrpcStatus.Internal, '');
-    else if (endStream) this.#fail(GrpcStatus.Unknown, '');
+    const { error } = this.#reader;
+    if (error === 'message over the limit') this.#fail(GrpcStatus.ResourceExhausted);
+    else if (error !== null) this.#fail(GrpcStatus.Internal);
+    else if (endStream) this.#fail(GrpcStatus.Unknown);
   }
 
   onTrailers(trailers: HeaderMap): void {
-    this.#close(trailers, statusIn(trailers) ?? GrpcStatus.Unknown, trailers.get('grpc-message') ?? '');
+    const text = trailers.get('grpc-message') ?? '';
+    this.#close(trailers, statusIn(trailers), text === '' ? VIA_UPSTREAM : `${text}{${VIA_UPSTREAM}}`);
   }
 
   /** What did not begin looks as if the server had answered with a status only. */
-  onFailure({ status, text, responseStarted }: AsyncFailure): void {
+  onFailure({ status, text, details, responseStarted }: AsyncFailure): void {
     if (responseStarted) {
-      this.#fail(GrpcStatus.Internal, '');
+      this.#close(new HeaderMap(), GrpcStatus.Internal, details);
       return;
     }
-    const trailers = new HeaderMap();
+    const trailers = new ResponseHeaders();
     const grpcStatus = grpcStatusOfHttp(status);
+    trailers.status = 200;
     trailers.add('content-type', 'application/grpc');
     trailers.add('grpc-status', String(grpcStatus));
     trailers.add('grpc-message', text);
     this.#listener.onInitialMetadata?.(new HeaderMap());
-    if (!this.#over) this.#close(trailers, grpcStatus, text);
+    if (!this.#over) this.#close(trailers, grpcStatus, `${text}{${details}}`);
   }
 
   onWritable(): void {
     this.#listener.onWritable?.();
   }
 
-  #fail(status: number, message: string): void {
-    this.#close(new HeaderMap(), status, message);
+  /** The server's own bytes are to blame. */
+  #fail(status: number): void {
+    this.#close(new HeaderMap(), status, VIA_UPSTREAM);
   }
 
   #close(trailers: HeaderMap, status: number, message: string): void {
@@ -124,10 +135,12 @@ export class GrpcStream implements AsyncStreamListener {
 }
 
 const NO_BYTES = Buffer.alloc(0);
+/** Details of whatever a server answers. */
+const VIA_UPSTREAM = 'via_upstream';
+const MAX_STATUS = 16;
 
-/** A status that is no number is none. */
-function statusIn(headers: HeaderMap): number | null {
+function statusIn(headers: HeaderMap): number {
   const text = headers.get('grpc-status');
-  if (text === undefined) return null;
-  return /^\d{1,9}$/.test(text) ? Number(text) : GrpcStatus.Unknown;
+  if (text === undefined) return GrpcStatus.Unknown;
+  return /^\d{1,9}$/.test(text) && Number(text) <= MAX_STATUS ? Number(text) : GrpcStatus.InvalidCode;
 }

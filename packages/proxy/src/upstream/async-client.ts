@@ -46,13 +46,13 @@ export class AsyncClient {
 
   /**
    * Sends a request to a cluster. Null: there is no such cluster. Otherwise `onDone` is called exactly once, never
-   * before send() has returned, unless the call is cancelled first.
+   * before send() has returned, unless the call is cancelled first. Without a host (`hasHost`) it will be a 503.
    */
   send(
     clusterName: string,
     request: AsyncRequest,
     onDone: (response: AsyncResponse) => void,
-  ): { cancel(): void } | null {
+  ): Pick<AsyncStream, 'cancel' | 'hasHost'> | null {
     const { headers, body, trailers, timeoutMs } = request;
     const hasBody = body !== null && body.length > 0;
     const hasTrailers = trailers !== undefined && trailers !== null;
@@ -79,9 +79,9 @@ export class AsyncClient {
   ): AsyncStream | null {
     const cluster = this.#worker.clusters.get(clusterName);
     if (cluster === undefined) return null;
-    const { timeoutMs = 0 } = options;
+    const { timeoutMs = 0, forwardedFor = true } = options;
     headers.set('x-envoy-internal', 'true');
-    headers.set('x-forwarded-for', ownAddress());
+    if (forwardedFor) headers.set('x-forwarded-for', ownAddress());
     if (timeoutMs > 0) headers.set('x-envoy-expected-rq-timeout-ms', String(Math.ceil(timeoutMs)));
     const stream = new AsyncStream(cluster, headers, listener, options, this.#worker, this.#onOver);
     this.#active.add(stream);
@@ -113,7 +113,7 @@ class WholeCall implements AsyncStreamListener {
   onData(bytes: Buffer, endStream: boolean): void {
     if (this.#body.length + bytes.length > MAX_ASYNC_RESPONSE_BYTES) {
       this.stream?.cancel();
-      this.onFailure({ status: 502, text: 'response of a call-out over the limit', responseStarted: true });
+      this.#onDone(localResponse(502, 'response of a call-out over the limit'));
       return;
     }
     if (bytes.length > 0) this.#body.appendCopy(bytes);
@@ -125,11 +125,7 @@ class WholeCall implements AsyncStreamListener {
   }
 
   onFailure({ status, text }: AsyncFailure): void {
-    const headers = new ResponseHeaders();
-    headers.status = status;
-    headers.set('content-length', String(text.length));
-    headers.set('content-type', 'text/plain');
-    this.#onDone({ headers, body: Buffer.from(text), trailers: null, local: true });
+    this.#onDone(localResponse(status, text));
   }
 
   onWritable(): void {}
@@ -137,4 +133,12 @@ class WholeCall implements AsyncStreamListener {
   #succeed(trailers: HeaderMap | null): void {
     this.#onDone({ headers: this.#headers!, body: this.#body.toBuffer(), trailers, local: false });
   }
+}
+
+function localResponse(status: number, text: string): AsyncResponse {
+  const headers = new ResponseHeaders();
+  headers.status = status;
+  headers.set('content-length', String(text.length));
+  headers.set('content-type', 'text/plain');
+  return { headers, body: Buffer.from(text), trailers: null, local: true };
 }

@@ -5,7 +5,7 @@ import { Timer } from '@dragoman/base';
 import { BodyBuffer, type HeaderMap, type RequestHeaders, type ResponseHeaders } from '@dragoman/http';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Host } from '../cluster/host.ts';
-import { failureBody, failureStatus } from '../router/failure.ts';
+import { failureBody, failureDetails, failureStatus } from '../router/failure.ts';
 import type { WorkerServices } from '../server/worker-services.ts';
 import type { ConnectionPools } from './connection-pools.ts';
 import type { ConnectionDemand } from './connector.ts';
@@ -15,6 +15,8 @@ import type { PendingRequest, ResetReason, UpstreamHandler, UpstreamStream } fro
 export interface AsyncFailure {
   readonly status: number;
   readonly text: string;
+  /** As %RESPONSE_CODE_DETAILS% says it: "upstream_reset_before_response_started{remote_reset}". */
+  readonly details: string;
   /** The response's headers had been handed over. */
   readonly responseStarted: boolean;
 }
@@ -39,6 +41,8 @@ export interface AsyncStreamOptions {
   readonly timeoutMs?: number;
   /** The request has no body. */
   readonly endStream?: boolean;
+  /** Says in x-forwarded-for who asks; true where absent. */
+  readonly forwardedFor?: boolean;
 }
 
 /** What waits for a connection before needsDrain asks for patience (Envoy's per_connection_buffer_limit_bytes). */
@@ -60,7 +64,7 @@ export class AsyncStream implements UpstreamHandler, ConnectionDemand {
   /** Body that waits for a connection. */
   readonly #waiting = new BodyBuffer();
   #trailers: HeaderMap | null = null;
-  #host: Host | null = null;
+  readonly #host: Host | null;
   #pending: PendingRequest | null = null;
   #upstream: UpstreamStream | null = null;
   #requestEnded: boolean;
@@ -86,13 +90,18 @@ export class AsyncStream implements UpstreamHandler, ConnectionDemand {
     this.#onOver = onOver;
     this.#timer = new Timer(() => this.#onTimeout());
     this.#requestEnded = false;
+    this.#host = cluster.chooseHost(null);
     if (options.endStream === true) this.#endRequest();
+  }
+
+  /** False: the cluster has no host to be had, and onFailure is all that will come. */
+  get hasHost(): boolean {
+    return this.#host !== null;
   }
 
   connect(pools: ConnectionPools): void {
     if (this.#over) return;
-    this.#host = this.#cluster.chooseHost(null);
-    if (this.#host === null) this.#fail(503, 'no healthy upstream');
+    if (this.#host === null) this.#fail(503, 'no healthy upstream', 'no_healthy_upstream');
     else this.#pending = pools.poolFor(this.#host, this.#cluster, 0, this).newStream(this);
   }
 
@@ -175,8 +184,10 @@ export class AsyncStream implements UpstreamHandler, ConnectionDemand {
   onUpstreamHeaders(headers: ResponseHeaders, endStream: boolean): void {
     if (this.#over) return;
     this.#responseStarted = true;
-    const sinceMs = this.#requestEnded ? this.#worker.timers.clock.nowMs() - this.#requestEndMs : 0;
-    headers.set('x-envoy-upstream-service-time', String(Math.round(sinceMs)));
+    if (this.#requestEnded) {
+      const timeMs = Math.round(this.#worker.timers.clock.nowMs() - this.#requestEndMs);
+      headers.set('x-envoy-upstream-service-time', String(timeMs));
+    }
     this.#charge(headers.status);
     if (endStream) this.#complete();
     this.#listener.onHeaders(headers, endStream);
@@ -194,10 +205,12 @@ export class AsyncStream implements UpstreamHandler, ConnectionDemand {
     this.#listener.onTrailers(trailers);
   }
 
-  onUpstreamReset(reason: ResetReason): void {
+  onUpstreamReset(reason: ResetReason, transportFailure: string): void {
     if (this.#over) return;
-    this.#charge(failureStatus(reason));
-    this.#fail(failureStatus(reason), failureBody(reason, false));
+    const status = failureStatus(reason);
+    const when = this.#responseStarted ? 'after' : 'before';
+    this.#charge(status);
+    this.#fail(status, failureBody(reason, false), failureDetails(when, reason, transportFailure));
   }
 
   onUpstreamReadDone(): void {}
@@ -209,7 +222,7 @@ export class AsyncStream implements UpstreamHandler, ConnectionDemand {
     this.#pending?.cancel();
     this.#upstream?.cancel();
     this.#charge(504);
-    this.#fail(504, 'upstream request timeout');
+    this.#fail(504, 'upstream request timeout', 'response_timeout');
   }
 
   #charge(status: number): void {
@@ -227,9 +240,9 @@ export class AsyncStream implements UpstreamHandler, ConnectionDemand {
     this.#cluster.responses.chargeResponseTime(timeMs, true, this.#host?.canary ?? false);
   }
 
-  #fail(status: number, text: string): void {
+  #fail(status: number, text: string, details: string): void {
     this.#end();
-    this.#listener.onFailure({ status, text, responseStarted: this.#responseStarted });
+    this.#listener.onFailure({ status, text, details, responseStarted: this.#responseStarted });
   }
 
   #end(): void {

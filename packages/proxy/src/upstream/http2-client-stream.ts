@@ -26,7 +26,12 @@ const OWNER = Symbol('stream');
 type OwnedStream = ClientHttp2Stream & { [OWNER]?: Http2ClientStream };
 
 const NGHTTP2_FLAG_END_STREAM = 1;
-const ErrorCode = { NO_ERROR: 0, PROTOCOL_ERROR: 1, REFUSED_STREAM: 7, CANCEL: 8 } as const;
+const ErrorCode = { NO_ERROR: 0, PROTOCOL_ERROR: 1, INTERNAL_ERROR: 2, REFUSED_STREAM: 7 } as const;
+/**
+ * Of the streams that are given up here; what Envoy sends. CANCEL is no choice: node:http2 puts such a reset off while it
+ * reads, and aborts the process when the stream is gone by then (Http2Stream::OnTrailers, assertion !is_destroyed).
+ */
+const RESET_CODE = ErrorCode.INTERNAL_ERROR;
 
 export class Http2ClientStream implements UpstreamStream {
   readonly host: Host;
@@ -109,7 +114,7 @@ export class Http2ClientStream implements UpstreamStream {
     this.#handler = null;
     this.#owner.countReset(false);
     if (this.#http2 === null) this.#close();
-    else this.#http2.close(ErrorCode.CANCEL);
+    else this.#http2.close(RESET_CODE);
   }
 
   #sendHead(moreToCome: boolean): void {
@@ -195,15 +200,12 @@ export class Http2ClientStream implements UpstreamStream {
     handler.onUpstreamReadDone();
   }
 
-  /**
-   * Nobody sends the rest of a request that was answered early: without a reset its stream would stay open. The code is
-   * Envoy's; with CANCEL, here, node:http2 aborts the process (Http2Stream::OnTrailers of a destroyed stream).
-   */
+  /** Nobody sends the rest of a request that was answered early: without a reset its stream would stay open. */
   #onResponseEnd(): void {
     this.#handler = null;
     if (this.#requestEnded) return;
     this.#owner.countReset(false);
-    this.#http2?.close(ErrorCode.NO_ERROR);
+    this.#http2?.close(RESET_CODE);
   }
 
   onDrain(): void {

@@ -190,8 +190,13 @@ export class RootContext extends Context {
   /** What the embedder tells of the gRPC call or stream with that token. A unary call reports one thing only (S79). */
   grpcListener(token: number, unary: boolean): GrpcListener {
     const { vm } = this;
+    // It may be called off between the two, by the guest that is running.
     const whenOpen = (action: () => void) => {
-      if (this.#callouts.has(token)) vm.defer(action);
+      if (this.#callouts.has(token)) vm.defer(() => this.#callouts.has(token) && action());
+    };
+    const over = () => {
+      this.#callouts.delete(token);
+      this.#settle(token);
     };
     return {
       onInitialMetadata: metadata =>
@@ -204,11 +209,10 @@ export class RootContext extends Context {
         }),
       onMessage: message =>
         whenOpen(() => {
-          if (unary) this.#callouts.delete(token);
           this.grpcMessage = message;
           this.#call('proxy_on_grpc_receive', 0, vm.callbacks.onGrpcReceive, this.id, token, message.length);
           this.grpcMessage = null;
-          if (unary) this.#settle(token);
+          if (unary) over();
         }),
       onTrailingMetadata: metadata =>
         whenOpen(() => {
@@ -220,12 +224,11 @@ export class RootContext extends Context {
         }),
       onClose: (grpcStatus, message) =>
         whenOpen(() => {
-          this.#callouts.delete(token);
           this.statusCode = grpcStatus;
           this.statusMessage = message;
           this.#call('proxy_on_grpc_close', 0, vm.callbacks.onGrpcClose, this.id, token, grpcStatus);
           this.statusMessage = '';
-          this.#settle(token);
+          over();
         }),
     };
   }

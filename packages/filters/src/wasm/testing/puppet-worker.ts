@@ -42,6 +42,8 @@ export interface PuppetWorkerOptions {
   readonly limits?: Partial<PluginLimits>;
   /** Callbacks that the guest has; all of them by default. */
   readonly callbacks?: readonly string[];
+  /** Clusters besides "app". */
+  readonly clusters?: readonly object[];
   /** Filters before the plugin, by type. */
   readonly filtersBefore?: readonly HttpFilterType<never>[];
 }
@@ -174,7 +176,7 @@ export class PuppetWorker {
   }
 
   #bootstrap(): Bootstrap {
-    const { manager, listener, plugin, filtersBefore = [] } = this.#options;
+    const { manager, listener, plugin, clusters = [], filtersBefore = [] } = this.#options;
     const filter = (name: string, type: string, config: object = {}) => ({
       name,
       typed_config: { '@type': type, ...config },
@@ -214,6 +216,7 @@ export class PuppetWorker {
             endpoints: [{ lb_endpoints: [{ endpoint: { address: address(this.#upstream.port) } }] }],
           },
         },
+        ...clusters,
       ],
       listeners: [
         {
