@@ -196,6 +196,12 @@ describe('plugin configuration', () => {
     assert.equal(configurationBytes(undefined).length, 0);
   });
 
+  test('S99: any other message arrives in its wire form', () => {
+    const bytes = configurationBytes(any('google.protobuf.Duration', 1500));
+    // seconds 1, nanos 500,000,000.
+    assert.deepEqual([...bytes], [0x08, 1, 0x10, 0x80, 0xca, 0xb5, 0xee, 0x01]);
+  });
+
   test('S100: the VM key changes with id, configuration and code, and with what the guest may do', () => {
     const key = (plugin: WasmPluginConfig, sha256 = 'a') =>
       vmKey(readPluginConfig(plugin, readPluginLimits(undefined)('p')), sha256);

@@ -1,8 +1,9 @@
-// The foreign functions that need nothing but Node: compression and the route cache (ABI reference 7.9).
+// The foreign functions every host has: compression and the route cache (ABI reference 7.9), signatures, shared data.
 
 import { deflateSync, inflateSync } from 'node:zlib';
 import { Status } from '@dragoman/abi';
 import type { ForeignFunction, ForeignResult } from './foreign-function.ts';
+import { deleteSharedData, incrementSharedData, listSharedDataKeys } from './shared-data-functions.ts';
 import { sign, verifySignature } from './signatures.ts';
 
 /** A guest may not make the host unpack more than this. */
@@ -34,4 +35,7 @@ export const standardForeignFunctions: ReadonlyMap<string, ForeignFunction> = ne
   ['clear_route_cache', clearRouteCache],
   ['verify_signature', verifySignature],
   ['sign', sign],
+  ['dragoman_shared_data_delete', deleteSharedData],
+  ['dragoman_shared_data_keys', listSharedDataKeys],
+  ['dragoman_shared_data_increment', incrementSharedData],
 ]);

@@ -127,4 +127,57 @@ describe('foreign functions', () => {
     assert.equal(status, 0);
     assert.ok(verify('sha256', text, publicKey, readBytesFields(result).get(2)!));
   });
+
+  describe('shared data', () => {
+    const number = (value: bigint): Buffer => {
+      const bytes = Buffer.alloc(8);
+      bytes.writeBigInt64LE(value);
+      return bytes;
+    };
+    const increment = (delta: bigint, ttlMs: number, key: string): Buffer =>
+      Buffer.concat([number(delta), Buffer.from([ttlMs & 255, ttlMs >> 8, 0, 0]), Buffer.from(key)]);
+
+    test('increment counts in one step, also down; what is no number is BAD_ARGUMENT', () => {
+      const { fixture, call } = calling();
+      const counted = (delta: bigint, key = 'n') =>
+        call('dragoman_shared_data_increment', increment(delta, 0, key));
+      assert.deepEqual(counted(5n), { status: 0, result: number(5n) });
+      assert.deepEqual(counted(-7n), { status: 0, result: number(-2n) });
+      fixture.host.sharedData.set('vm', 'text', Buffer.from('text'), 0);
+      assert.equal(counted(1n, 'text').status, Status.BadArgument);
+      assert.equal(call('dragoman_shared_data_increment', number(1n)).status, Status.BadArgument);
+    });
+
+    test('delete takes a cas; keys lists those with a prefix', () => {
+      const { fixture, call } = calling();
+      const { sharedData } = fixture.host;
+      for (const key of ['a/1', 'a/2', 'b']) sharedData.set('vm', key, Buffer.from(key), 0);
+      const keys = (prefix: string) => call('dragoman_shared_data_keys', prefix).result.toString('latin1');
+      assert.ok(keys('a/').includes('a/1') && keys('a/').includes('a/2') && !keys('a/').includes('b'));
+      assert.equal(call('dragoman_shared_data_keys', 'none').result.readUInt32LE(0), 0);
+      const remove = (cas: number, key: string) => {
+        const head = Buffer.alloc(4);
+        head.writeUInt32LE(cas);
+        return call('dragoman_shared_data_delete', Buffer.concat([head, Buffer.from(key)])).status;
+      };
+      const { cas } = sharedData.get('vm', 'b')!;
+      assert.equal(remove(cas + 1, 'b'), Status.CasMismatch);
+      assert.equal(remove(cas, 'b'), Status.Ok);
+      assert.equal(remove(0, 'b'), Status.NotFound);
+      assert.equal(call('dragoman_shared_data_delete', 'abc').status, Status.BadArgument);
+    });
+
+    test('keys that the rules close are neither listed nor removed nor counted', () => {
+      const { fixture, call } = calling({ vm: { sanitization: { sharedData: ['mine/*'] } } });
+      const { sharedData } = fixture.host;
+      for (const key of ['mine/1', 'other']) sharedData.set('vm', key, Buffer.from(key), 0);
+      assert.ok(!call('dragoman_shared_data_keys', '').result.toString('latin1').includes('other'));
+      assert.equal(call('dragoman_shared_data_delete', '\0\0\0\0other').status, Status.InternalFailure);
+      assert.equal(
+        call('dragoman_shared_data_increment', increment(1n, 0, 'other')).status,
+        Status.InternalFailure,
+      );
+      assert.equal(call('dragoman_shared_data_increment', increment(1n, 0, 'mine/n')).status, Status.Ok);
+    });
+  });
 });

@@ -10,8 +10,11 @@ import { SanitizedHeaders } from './sanitized-headers.ts';
 /** Names refused are logged once each, up to so many. */
 const MAX_LOGGED_REFUSALS = 100;
 
-/** Foreign functions that compute, or do what header calls do anyway: no list is about what they reach. */
-const HARMLESS_FUNCTIONS = ['compress', 'uncompress', 'clear_route_cache', 'verify_signature', 'sign'];
+/** Foreign functions that compute, do what header calls do anyway, or ask the rules themselves. */
+const HARMLESS_FUNCTIONS = [
+  ...['compress', 'uncompress', 'clear_route_cache', 'verify_signature', 'sign'],
+  ...['dragoman_shared_data_delete', 'dragoman_shared_data_keys', 'dragoman_shared_data_increment'],
+];
 
 /** The header that a property is made of, by the property's path. */
 const HEADER_OF_PROPERTY: ReadonlyMap<string, string> = new Map([
