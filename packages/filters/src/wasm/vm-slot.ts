@@ -3,6 +3,7 @@
 
 import { PluginStartError, type RootContext, Vm, type VmFailure } from '@dragoman/vm';
 import type { CompiledCode } from './attachments.ts';
+import { InstanceWear } from './instance-wear.ts';
 import { PluginHandle } from './plugin-handle.ts';
 import { type PluginSettings, pluginKey } from './plugin-settings.ts';
 import type { RecycleReason } from './plugin-stats.ts';
@@ -15,8 +16,6 @@ const DRAIN_LOOK_MS = 250;
 const DONE_PATIENCE_MS = 5000;
 /** A spare is made when nothing else is going on, and not more often. */
 const SPARE_DELAY_MS = 1000;
-/** Streams between two looks at the memory of an instance. */
-const INSPECT_INTERVAL = 64;
 /** What a worker spends on starts of instances that serve nothing, before it waits in between. */
 const WASTED_START_LIMIT_MS = 2000;
 
@@ -32,8 +31,7 @@ export class VmSlot {
   readonly #onUnused: () => void;
   readonly #plugins = new Map<string, PluginHandle>();
   readonly #vms: (Vm | null)[];
-  readonly #startedMs: number[];
-  readonly #memoryAtStart: number[];
+  readonly #wear: (InstanceWear | null)[];
   readonly #startCostMs: number[];
   /** Instances that can be entered: those in use, and those that keep the streams they had. */
   readonly #living = new Set<Vm>();
@@ -59,10 +57,9 @@ export class VmSlot {
     this.#onUnused = onUnused;
     const { instances } = settings.limits;
     this.#vms = Array.from({ length: instances }, () => null);
-    [this.inspectAt, this.#startedMs, this.#memoryAtStart, this.#startCostMs] = Array.from(
-      { length: 4 },
-      () => new Array<number>(instances).fill(0),
-    );
+    this.#wear = Array.from({ length: instances }, () => null);
+    this.inspectAt = new Array<number>(instances).fill(0);
+    this.#startCostMs = new Array<number>(instances).fill(0);
     this.#crashBackoffMs = settings.reloadBackoffMs;
     const { lane } = owner.parts;
     this.#stats = {
@@ -122,12 +119,12 @@ export class VmSlot {
   inspect(index: number): void {
     const vm = this.#vms[index];
     if (vm === null || vm.failure !== null) return;
-    const reason = this.#reasonToRecycle(vm, index);
-    if (reason !== null && this.nowMs() >= this.#noRecycleBeforeMs && this.#recycle(vm, index, reason))
-      return;
-    const { requests } = this.#settings.limits.recycle;
-    const next = vm.streamsBegun + INSPECT_INTERVAL;
-    this.inspectAt[index] = vm.streamsBegun < requests ? Math.min(next, requests) : next;
+    const wear = this.#wear[index]!;
+    const nowMs = this.nowMs();
+    const reason = wear.reasonToRecycle(nowMs);
+    if (reason !== null && nowMs >= this.#noRecycleBeforeMs && this.#recycle(vm, index, reason)) return;
+    wear.planNextLook();
+    this.inspectAt[index] = wear.inspectAt;
   }
 
   inspectAll(): void {
@@ -159,13 +156,12 @@ export class VmSlot {
   }
 
   #install(vm: Vm, index: number): void {
-    const nowMs = this.nowMs();
     this.#vms[index] = vm;
     this.#living.add(vm);
     this.#startCostMs[index] = 0;
-    this.#startedMs[index] = nowMs;
-    this.#memoryAtStart[index] = vm.memoryBytes;
-    this.inspectAt[index] = Math.min(INSPECT_INTERVAL, this.#settings.limits.recycle.requests);
+    const wear = new InstanceWear(vm, this.#settings.limits.recycle, this.nowMs());
+    this.#wear[index] = wear;
+    this.inspectAt[index] = wear.inspectAt;
     this.#countLiving(1);
     const { lane } = this.#owner.parts;
     lane.inc(this.#stats.created);
@@ -230,14 +226,6 @@ export class VmSlot {
       if (standIn === null || this.#vms[index] !== standIn || standIn.failure !== null) return;
       this.#recycle(standIn, index, 'reload');
     });
-  }
-
-  #reasonToRecycle(vm: Vm, index: number): RecycleReason | null {
-    const { memoryBytes, requests, ageMs } = this.#settings.limits.recycle;
-    if (vm.streamsBegun >= requests) return 'requests';
-    // One that needs as much to begin with must not be replaced for ever.
-    if (vm.memoryBytes >= memoryBytes && vm.memoryBytes > this.#memoryAtStart[index]) return 'memory';
-    return this.nowMs() - this.#startedMs[index] >= ageMs ? 'age' : null;
   }
 
   /** Puts a new instance in the place of one that is well, which keeps the streams it has. False: there is none to be had. */
