@@ -214,7 +214,7 @@ export class HeaderMap {
     return this;
   }
 
-  /** Removes every line. Pseudo headers stay. */
+  /** Removes every line, and pseudo headers. */
   clear(): void {
     const table = this.#table;
     if (table !== null) {

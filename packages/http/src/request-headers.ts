@@ -10,8 +10,8 @@ const COLON = 0x3a;
 const SLASH = 0x2f;
 
 /**
- * Pseudo names (":path", ...) work in get, getAll, has and set, and `host` stands for `:authority`; they cannot be
- * removed or added. Assigning the fields directly is not validated: for the proxy's own code.
+ * Pseudo names (":path", ...) work in get, getAll, has, set and remove, and `host` stands for `:authority`; they cannot be
+ * added. Assigning the fields directly is not validated: for the proxy's own code.
  */
 export class RequestHeaders extends HeaderMap {
   method = '';
@@ -61,7 +61,13 @@ export class RequestHeaders extends HeaderMap {
   }
 
   override remove(name: string): number {
-    return isPseudo(name) ? 0 : super.remove(name);
+    if (!isPseudo(name)) return super.remove(name);
+    return this.get(name) !== undefined && this.#assign(name.toLowerCase(), '') ? 1 : 0;
+  }
+
+  override clear(): void {
+    super.clear();
+    this.method = this.path = this.authority = this.scheme = this.protocol = '';
   }
 
   protected override get joined(): Int32Array {
@@ -91,14 +97,14 @@ export class RequestHeaders extends HeaderMap {
     return `${this.method} ${this.path === '' ? this.authority : this.path} HTTP/1.1\r\n`;
   }
 
-  /** The header lines, Host among them: in its own place when it is untouched, first otherwise. */
+  /** The header lines, Host among them: in its own place when it is untouched, first otherwise, or gone if it was removed. */
   override serialize(): string {
     if (this.#hostInPlace !== null) {
       if (this.authority === this.#hostInPlace) return super.serialize();
       this.removeHostLine();
       this.#hostInPlace = null;
     }
-    return `host: ${this.authority}\r\n${super.serialize()}`;
+    return this.authority === '' ? super.serialize() : `host: ${this.authority}\r\n${super.serialize()}`;
   }
 
   override copy(): RequestHeaders {

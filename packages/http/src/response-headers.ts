@@ -9,7 +9,7 @@ const STATUS_NAME = ':status';
 const MIN_SETTABLE_STATUS = 200;
 const MAX_SETTABLE_STATUS = 599;
 
-/** ":status" works in get, getAll, has and set (200 to 599); it cannot be removed or added. */
+/** ":status" works in get, getAll, has, set (200 to 599) and remove; it cannot be added. */
 export class ResponseHeaders extends HeaderMap {
   status = 0;
   /** Somebody still reads what a parser put here: the parser's next head needs another object. */
@@ -54,6 +54,18 @@ export class ResponseHeaders extends HeaderMap {
 
   protected override get joined(): Int32Array {
     return JOINED_IN_RESPONSES;
+  }
+
+  override remove(name: string): number {
+    if (name !== STATUS_NAME) return super.remove(name);
+    const known = this.status === 0 ? 0 : 1;
+    this.status = 0;
+    return known;
+  }
+
+  override clear(): void {
+    super.clear();
+    this.status = 0;
   }
 
   override get count(): number {

@@ -219,3 +219,55 @@ describe('bodies over HTTP/1 as guests see them', () => {
     assert.match(puppet.trace.find(line => line.startsWith('proxy_on_response_headers'))!, /\(2, 5, 0\)/);
   });
 });
+
+describe('pseudo headers that a guest removes', () => {
+  const outcome = async (t: TestContext, map: number, name: string) => {
+    let upstreamHead: readonly string[] = [];
+    const worker = await workerOf(t, {
+      upstream: async connection => {
+        upstreamHead = (await connection.readMessage()).headerLines;
+        connection.send('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+      },
+    });
+    const { puppet } = worker;
+    const callback = map === 0 ? 'proxy_on_request_headers' : 'proxy_on_response_headers';
+    puppet.on[callback] = () => {
+      if (name !== '') return puppet.call('proxy_remove_header_map_value', map, name);
+      return puppet.call('proxy_set_header_map_pairs', map, encodePairs(['x-only', '1']));
+    };
+    const client = await worker.connect();
+    client.send(GET);
+    const { startLine, body } = await client.readMessage();
+    return { startLine, body, upstreamHead };
+  };
+
+  test('S43: without a path there is no route, nor with none of them', async t => {
+    for (const name of [':path', '']) {
+      const { startLine } = await outcome(t, 0, name);
+      assert.equal(startLine, 'HTTP/1.1 404 Not Found');
+    }
+  });
+
+  test('without a method there is no request', async t => {
+    const { startLine, body } = await outcome(t, 0, ':method');
+    assert.equal(startLine, 'HTTP/1.1 503 Service Unavailable');
+    assert.equal(body, 'missing required header: :method');
+  });
+
+  test('without an authority the request goes without a host', async t => {
+    const { startLine, upstreamHead } = await outcome(t, 0, ':authority');
+    assert.equal(startLine, 'HTTP/1.1 200 OK');
+    assert.deepEqual(
+      upstreamHead.filter(line => line.startsWith('host')),
+      [],
+    );
+  });
+
+  test('S43: without a status there is no response', async t => {
+    for (const name of [':status', '']) {
+      const { startLine, body } = await outcome(t, 2, name);
+      assert.equal(startLine, 'HTTP/1.1 502 Bad Gateway');
+      assert.equal(body, 'missing required header: :status');
+    }
+  });
+});

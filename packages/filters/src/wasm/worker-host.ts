@@ -118,6 +118,7 @@ export class WorkerVmHost implements VmHost {
       body: body.length > 0 ? body : null,
       trailers: call.trailers.length > 0 ? trailers : null,
       timeoutMs,
+      forwardedFor: false,
     };
     const whenDone = (response: AsyncResponse) => {
       response.headers.showTransferEncoding();

@@ -2,6 +2,7 @@
 
 import { type DataFrame, DataStatus, HeadersStatus, type HttpFilter, TrailersStatus } from './filter.ts';
 import type { PipelineEnds } from './filter-pipeline.ts';
+import { answerMissingHeader } from './local-reply.ts';
 import type { Stream } from './stream.ts';
 
 export class DecodeEnds implements PipelineEnds {
@@ -103,7 +104,9 @@ export class EncodeEnds implements PipelineEnds {
   }
 
   deliverHeaders(endStream: boolean): void {
-    this.#stream.sendHeaders(endStream);
+    const stream = this.#stream;
+    if (stream.responseHeaders?.status === 0) answerMissingHeader(stream, 502, ':status', 'response');
+    else stream.sendHeaders(endStream);
   }
 
   deliverData(bytes: Buffer, endStream: boolean): void {

@@ -86,3 +86,15 @@ function percentEncode(text: string): string {
         : String.fromCharCode(byte);
   return out;
 }
+
+/** A filter has removed a header that no message can do without. */
+export function answerMissingHeader(
+  stream: Stream,
+  status: number,
+  name: string,
+  message: 'request' | 'response',
+): void {
+  const text = `missing required header: ${name}`;
+  const details = `filter_removed_required_${message}_headers{${text.replaceAll(' ', '_')}}`;
+  stream.sendLocalReply(status, text, details);
+}

@@ -1,11 +1,17 @@
 // Answers the router gives without asking any upstream: no route, no cluster, redirects and direct responses.
 
 import type { RequestHeaders } from '@dragoman/http';
+import { answerMissingHeader } from '../filter-chain/local-reply.ts';
 import type { Stream } from '../filter-chain/stream.ts';
 import { ResponseFlag } from '../format/response-flags.ts';
 import { type Route, RouteAction } from '../route/route.ts';
 
-export function answerNoRoute(stream: Stream): void {
+/** No route, or not what it takes to find one: a filter may have removed the method. */
+export function answerNoRoute(stream: Stream, headers: RequestHeaders): void {
+  if (headers.method === '' && headers.path !== '') {
+    answerMissingHeader(stream, 503, ':method', 'request');
+    return;
+  }
   const { lane, stats } = stream.manager;
   lane.inc(stats.noRoute);
   stream.info.addResponseFlag(ResponseFlag.NoRouteFound);

@@ -75,9 +75,9 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler, RequestTim
     const stream = this.#stream;
     const { lane, stats } = stream.manager;
     lane.inc(stats.rqTotal);
-    const route = stream.getRoute();
+    const route = headers.method === '' ? null : stream.getRoute();
     if (route === null) {
-      answerNoRoute(stream);
+      answerNoRoute(stream, headers);
       return;
     }
     stream.localReplyRoute = route;

@@ -18,6 +18,8 @@ export interface AsyncRequest {
   readonly trailers?: HeaderMap | null;
   /** For the whole response; 0 waits for ever. */
   readonly timeoutMs: number;
+  /** False: the request does not say in x-forwarded-for where it comes from. */
+  readonly forwardedFor?: boolean;
 }
 
 export interface AsyncResponse {
@@ -53,13 +55,13 @@ export class AsyncClient {
     request: AsyncRequest,
     onDone: (response: AsyncResponse) => void,
   ): Pick<AsyncStream, 'cancel' | 'hasHost'> | null {
-    const { headers, body, trailers, timeoutMs } = request;
+    const { headers, body, trailers, timeoutMs, forwardedFor = true } = request;
     const hasBody = body !== null && body.length > 0;
     const hasTrailers = trailers !== undefined && trailers !== null;
     if (hasBody && !headers.has('content-length')) headers.set('content-length', String(body.length));
     const call = new WholeCall(onDone);
     const endStream = !hasBody && !hasTrailers;
-    const stream = this.start(clusterName, headers, call, { timeoutMs, endStream });
+    const stream = this.start(clusterName, headers, call, { timeoutMs, endStream, forwardedFor });
     if (stream === null) return null;
     call.stream = stream;
     if (hasBody) stream.sendData(body, !hasTrailers);
