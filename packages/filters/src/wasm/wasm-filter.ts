@@ -23,6 +23,7 @@ import {
   type StreamHost,
 } from '@dragoman/vm';
 import type { WasmFilterInstance } from './filter-type.ts';
+import { setStreamProperty } from './foreign/filter-state.ts';
 import { StreamBody } from './stream-body.ts';
 import { streamProperty } from './stream-properties.ts';
 
@@ -65,6 +66,11 @@ export class WasmFilter implements HttpFilter, StreamHost {
     this.wantsResponseData = instance.wantsResponseData;
     this.#requestBody = new StreamBody(this, false);
     this.#responseBody = new StreamBody(this, true);
+  }
+
+  /** For foreign functions that act on the proxy's stream; null between streams. */
+  get proxyStream(): Stream | null {
+    return this.#stream;
   }
 
   // --- the filter chain ---
@@ -310,7 +316,6 @@ export class WasmFilter implements HttpFilter, StreamHost {
 
   setProperty(key: string, value: Buffer): Status {
     if (this.#stream === null) return Status.NotFound;
-    this.#stream.info.setFilterState(`wasm.${key}`, value);
-    return Status.Ok;
+    return setStreamProperty(this.#stream, this.#context?.root ?? null, key, value);
   }
 }

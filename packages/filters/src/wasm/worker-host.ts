@@ -23,10 +23,10 @@ import {
   type RootContext,
   type SharedData,
   type SharedQueues,
-  standardForeignFunctions,
   type VmFailure,
   type VmHost,
 } from '@dragoman/vm';
+import { FOREIGN_FUNCTIONS } from './foreign/foreign-functions.ts';
 import { openStream, sendUnaryCall } from './grpc-client.ts';
 import { LaneMetrics } from './lane-metrics.ts';
 import { requestHeaders, requestTrailers } from './request-headers.ts';
@@ -76,7 +76,7 @@ export class WorkerVmHost implements VmHost {
   readonly sharedQueues: SharedQueues;
   readonly metrics: Metrics;
   readonly guard?: Guard;
-  readonly foreignFunctions: ReadonlyMap<string, ForeignFunction> = standardForeignFunctions;
+  readonly foreignFunctions: ReadonlyMap<string, ForeignFunction> = FOREIGN_FUNCTIONS;
   readonly #logger: Logger;
   readonly #asyncClient: AsyncClient;
   readonly #rootProperties: RootProperties;

@@ -55,6 +55,8 @@ export interface DownstreamConnectionInfo {
   readonly tls: TlsConnectionInfo | null;
   /** Server name from TLS or the TLS inspector; ''. */
   readonly requestedServerName: string;
+  /** Filter state that lives as long as the connection: what later requests on it begin with. Absent until there is any. */
+  filterState?: Map<string, unknown>;
 }
 
 /** A time point that has not come yet. All points are monotonic milliseconds. */

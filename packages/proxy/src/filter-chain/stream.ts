@@ -178,6 +178,7 @@ export class Stream {
     this.#pauses = 0;
     this.info.reset(worker.dateLine.wallMsAt(nowMs), nowMs);
     this.info.connection = connection;
+    if (connection.filterState !== undefined) this.info.filterState = new Map(connection.filterState);
     this.info.downstreamRemoteAddress = connection.remoteAddress;
     this.info.downstreamRemotePort = connection.remotePort;
     this.info.protocol = encoder.protocol;

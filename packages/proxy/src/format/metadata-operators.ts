@@ -78,11 +78,19 @@ const filterState: OperatorDefinition = {
       if (value === undefined || value === null) return null;
       if (form === 'FIELD') return fieldOf(value, field);
       if (typeof value === 'string') return form === 'TYPED' ? JSON.stringify(value) : value;
-      if (value instanceof Uint8Array) return Buffer.from(value).toString('latin1');
+      if (value instanceof Uint8Array) return form === 'PLAIN' ? byteText(value) : packedBytes(value);
       return form === 'PLAIN' ? valueText(value as FormatValue) : (value as FormatValue);
     };
   },
 };
+
+const byteText = (value: Uint8Array): string => Buffer.from(value).toString('latin1');
+
+/** What a plugin has stored is bytes: as a typed value, a message packed into an Any. */
+const packedBytes = (value: Uint8Array): FormatValue => ({
+  '@type': 'type.googleapis.com/google.protobuf.BytesValue',
+  value: Buffer.from(value).toString('base64'),
+});
 
 function fieldOf(value: unknown, field: string): FormatValue {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, field)) return null;
