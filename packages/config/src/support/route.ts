@@ -4,6 +4,7 @@ import type { SupportDeclaration } from './support.ts';
 
 const ROUTE = 'envoy.config.route.v3';
 const REDIRECT = 'envoy.extensions.internal_redirect';
+const PATH = 'envoy.extensions.path';
 const HEADERS = [
   'request_headers_to_add',
   'request_headers_to_remove',
@@ -19,6 +20,16 @@ export const routeSupport: SupportDeclaration = {
     'envoy.retry_host_predicates': {
       'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': [
         'envoy.retry_host_predicates.previous_hosts',
+      ],
+    },
+    'envoy.path.match': {
+      [`${PATH}.match.uri_template.v3.UriTemplateMatchConfig`]: [
+        'envoy.path.match.uri_template.uri_template_matcher',
+      ],
+    },
+    'envoy.path.rewrite': {
+      [`${PATH}.rewrite.uri_template.v3.UriTemplateRewriteConfig`]: [
+        'envoy.path.rewrite.uri_template.uri_template_rewriter',
       ],
     },
     'envoy.internal_redirect_predicates': {
@@ -73,6 +84,7 @@ export const routeSupport: SupportDeclaration = {
       'route',
       'redirect',
       'direct_response',
+      'non_forwarding_action',
       'metadata',
       'typed_per_filter_config',
       ...HEADERS,
@@ -86,6 +98,7 @@ export const routeSupport: SupportDeclaration = {
       'path',
       'safe_regex',
       'path_separated_prefix',
+      'path_match_policy',
       'case_sensitive',
       'runtime_fraction',
       'headers',
@@ -103,6 +116,7 @@ export const routeSupport: SupportDeclaration = {
     [`${ROUTE}.QueryParameterMatcher`]: '*',
     [`${ROUTE}.RouteAction`]: [
       'path_rewrite',
+      'path_rewrite_policy',
       'host_rewrite',
       'cluster',
       'cluster_header',
@@ -162,7 +176,7 @@ export const routeSupport: SupportDeclaration = {
       'predicates',
     ],
     [`${REDIRECT}.allow_listed_routes.v3.AllowListedRoutesConfig`]: '*',
-    [`${ROUTE}.WeightedCluster`]: ['clusters', 'runtime_key_prefix', 'header_name'],
+    [`${ROUTE}.WeightedCluster`]: ['clusters', 'runtime_key_prefix', 'header_name', 'use_hash_policy'],
     [`${ROUTE}.WeightedCluster.ClusterWeight`]: [
       'name',
       'cluster_header',
@@ -190,6 +204,9 @@ export const routeSupport: SupportDeclaration = {
     [`${ROUTE}.RetryPolicy.ResetHeader`]: '*',
     [`${ROUTE}.RetryPolicy.RetryHostPredicate`]: '*',
     [`${ROUTE}.RedirectAction`]: '*',
+    [`${PATH}.match.uri_template.v3.UriTemplateMatchConfig`]: '*',
+    [`${PATH}.rewrite.uri_template.v3.UriTemplateRewriteConfig`]: '*',
+    [`${ROUTE}.NonForwardingAction`]: '*',
     [`${ROUTE}.DirectResponseAction`]: '*',
     [`${ROUTE}.FilterConfig`]: '*',
     'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': '*',

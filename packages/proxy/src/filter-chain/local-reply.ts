@@ -2,6 +2,7 @@
 // with the status mapped (Envoy: Utility::prepareLocalReply).
 
 import { HeaderId, ResponseHeaders } from '@dragoman/http';
+import { grpcStatusOfHttp } from '../format/grpc-status.ts';
 import type { FormattedReply } from '../format/local-reply.ts';
 import type { Stream } from './stream.ts';
 
@@ -9,18 +10,6 @@ export interface LocalReply {
   readonly headers: ResponseHeaders;
   readonly body: Buffer;
 }
-
-/** Mapping of "HTTP to gRPC status code" of the gRPC documentation, as far as it is not UNKNOWN (2). */
-const GRPC_STATUS: Readonly<Record<number, number>> = {
-  400: 13,
-  401: 16,
-  403: 7,
-  404: 12,
-  429: 14,
-  502: 14,
-  503: 14,
-  504: 14,
-};
 
 /** True for `application/grpc` and `application/grpc+...`. */
 export function isGrpcContentType(value: string | undefined): boolean {
@@ -48,7 +37,7 @@ export function makeLocalReply(
   const formatted = stream.manager.formatLocalReply(stream, headers, stream.info.localReplyBody);
   const text = formatted?.body ?? body;
   if (grpc)
-    return grpcReply(headers, grpcMessage(text, formatted), grpcStatus ?? GRPC_STATUS[headers.status] ?? 2);
+    return grpcReply(headers, grpcMessage(text, formatted), grpcStatus ?? grpcStatusOfHttp(headers.status));
   const bytes = typeof text === 'string' ? Buffer.from(text, 'utf8') : text;
   if (bytes.length > 0) {
     headers.set('content-length', String(bytes.length));

@@ -424,6 +424,7 @@ export class Stream {
     this.#terminal.cancel();
     const bypassFilters = this.responseHeaders !== null;
     const reply = makeLocalReply(this, status, body, headers, grpcStatus);
+    this.info.localReplyBody = '';
     this.info.addResponseFlag(this.#lateFlag);
     this.#lateFlag = 0;
     this.localReply = true;

@@ -12,7 +12,10 @@ export interface FormatInput {
   readonly responseTrailers: HeaderMap | null;
   readonly info: StreamInfo;
   /** The route the request took, as far as formats show it. */
-  readonly route: { readonly metadata: Metadata | undefined } | null;
+  readonly route: {
+    readonly metadata: Metadata | undefined;
+    readonly virtualHost?: { readonly metadata: Metadata | undefined };
+  } | null;
 }
 
 /** What an operator yields: null when there is no value. Numbers and booleans stay typed in JSON formats. */

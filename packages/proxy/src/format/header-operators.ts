@@ -109,10 +109,8 @@ const queryParameters: OperatorDefinition = {
   compile({ text }): ReadValue {
     if (text !== null && !['', 'ORIG', 'DECODED'].includes(text))
       throw new Error(`Invalid QUERY_PARAMS option: '${text}', only 'ORIG'/'DECODED' are allowed`);
-    return input => {
-      const query = queryOf(input);
-      return query !== null && text === 'DECODED' ? percentDecoded(query) : query;
-    };
+    // DECODED shows the query as it came, too: so it does in Envoy.
+    return queryOf;
   },
 };
 
@@ -122,12 +120,15 @@ export function isGrpcContentType(contentType: string | undefined): boolean {
   return contentType.length === 16 || contentType.charCodeAt(16) === 0x2b;
 }
 
-/** The gRPC status a stream ended with: trailers, headers, else from the HTTP status; -1 for none. */
+/** There is no status at all. */
+const NO_STATUS = -2;
+
+/** The gRPC status a stream ended with: trailers, headers, else from the HTTP status; -1 for a wrong one, -2 for none. */
 export function grpcStatusOf(input: FormatInput): number {
   const text = responseTrailers(input)?.get('grpc-status') ?? input.responseHeaders?.get('grpc-status');
   if (text !== undefined) return /^\d+$/.test(text) ? Number(text) : -1;
   if (input.info.grpcStatus >= 0) return input.info.grpcStatus;
-  return input.info.responseCode === 0 ? -1 : grpcStatusOfHttp(input.info.responseCode);
+  return input.info.responseCode === 0 ? NO_STATUS : grpcStatusOfHttp(input.info.responseCode);
 }
 
 const GRPC_FORMS: Readonly<Record<string, (status: number) => FormatValue>> = {
@@ -148,7 +149,8 @@ function grpcStatus(form: string | null): OperatorDefinition {
       return input => {
         if (!isGrpcContentType(input.requestHeaders?.get('content-type'))) return null;
         const status = grpcStatusOf(input);
-        return status < 0 ? null : write(status);
+        if (status === NO_STATUS) return null;
+        return status < 0 && form !== 'NUMBER' && text !== 'NUMBER' ? String(status) : write(status);
       };
     },
   };

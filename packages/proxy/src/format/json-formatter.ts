@@ -20,7 +20,7 @@ function leaf(formatter: Formatter, omitEmpty: boolean): WriteNode {
   }
   return (input, logType) => {
     const value = formatter.value(input, logType);
-    if (omitEmpty && (value === null || value === '')) return null;
+    if (omitEmpty && value === null) return null;
     return jsonText(value);
   };
 }

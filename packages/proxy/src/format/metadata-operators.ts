@@ -18,6 +18,7 @@ const dynamic: MetadataOf = input => input.info.dynamicMetadata;
 const ofCluster: MetadataOf = input =>
   (input.info.upstreamClusterMetadata as Metadata | null)?.filterMetadata;
 const ofHost: MetadataOf = input => input.info.upstreamHost?.metadata?.filterMetadata;
+const ofVirtualHost: MetadataOf = input => input.route?.virtualHost?.metadata?.filterMetadata;
 const ofRoute: MetadataOf = input => input.route?.metadata?.filterMetadata;
 
 /** Namespace and keys: "ns:a:b", or the older JSON list ["ns","a","b"]. */
@@ -52,6 +53,7 @@ const SOURCES: Readonly<Record<string, MetadataOf>> = {
   DYNAMIC: dynamic,
   CLUSTER: ofCluster,
   ROUTE: ofRoute,
+  VIRTUAL_HOST: ofVirtualHost,
   UPSTREAM_HOST: ofHost,
 };
 

@@ -2,9 +2,10 @@
 // Operators on headers are in header-operators.ts, on metadata and state in metadata-operators.ts.
 
 import { hostname } from 'node:os';
+import type { HeaderMap } from '@dragoman/http';
 import { addressText } from '../cluster/host-spec.ts';
 import { NO_TIME, type StreamInfo } from '../filter-chain/stream-info.ts';
-import type { FormatValue, OperatorDefinition, ReadValue } from './format-input.ts';
+import type { FormatInput, FormatValue, OperatorDefinition, ReadValue } from './format-input.ts';
 import { responseFlagNames } from './response-flags.ts';
 import { compileTimeFormat } from './time-format.ts';
 
@@ -41,6 +42,21 @@ function withoutPort(addressAndPort: string): string {
 function portOf(addressAndPort: string): number | null {
   const colon = addressAndPort.lastIndexOf(':');
   return colon < 0 || addressAndPort.startsWith('/') ? null : Number(addressAndPort.slice(colon + 1));
+}
+
+/** Bytes of all names and values as they are at the end, counted only when somebody asks. */
+function headerBytes(headersOf: (input: FormatInput) => HeaderMap | null): OperatorDefinition {
+  return {
+    parameters: 'none',
+    truncates: false,
+    compile: () => input => {
+      let bytes = 0;
+      headersOf(input)?.forEach((name, value) => {
+        bytes += name.length + value.length;
+      });
+      return bytes;
+    },
+  };
 }
 
 const time = (wallMs: (info: StreamInfo) => number, local: boolean): OperatorDefinition => ({
@@ -142,9 +158,9 @@ export const streamOperators: Readonly<Record<string, OperatorDefinition>> = {
   DOWNSTREAM_HEADER_BYTES_RECEIVED: plain(info => info.requestHeaderBytes),
   DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_SENT: plain(info => info.responseHeaderBytes),
   DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED: plain(info => info.requestHeaderBytes),
-  REQUEST_HEADERS_BYTES: plain(info => info.requestHeaderBytes),
-  RESPONSE_HEADERS_BYTES: plain(info => info.responseHeaderBytes),
-  RESPONSE_TRAILERS_BYTES: plain(info => info.responseTrailerBytes),
+  REQUEST_HEADERS_BYTES: headerBytes(input => input.requestHeaders),
+  RESPONSE_HEADERS_BYTES: headerBytes(input => input.responseHeaders),
+  RESPONSE_TRAILERS_BYTES: headerBytes(input => input.info.responseTrailers ?? input.responseTrailers),
 
   PROTOCOL: text(info => info.protocol),
   UPSTREAM_PROTOCOL: text(info => info.upstreamProtocol),
@@ -160,13 +176,9 @@ export const streamOperators: Readonly<Record<string, OperatorDefinition>> = {
   UPSTREAM_LOCAL_ADDRESS: text(info => info.upstreamLocalAddress),
   UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: text(info => withoutPort(info.upstreamLocalAddress)),
   UPSTREAM_LOCAL_PORT: plain(info => portOf(info.upstreamLocalAddress)),
-  UPSTREAM_REMOTE_ADDRESS: text(info => info.upstreamRemoteAddress || (info.upstreamHost?.addressText ?? '')),
-  UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: text(info =>
-    withoutPort(info.upstreamRemoteAddress || (info.upstreamHost?.addressText ?? '')),
-  ),
-  UPSTREAM_REMOTE_PORT: plain(info =>
-    portOf(info.upstreamRemoteAddress || (info.upstreamHost?.addressText ?? '')),
-  ),
+  UPSTREAM_REMOTE_ADDRESS: text(info => info.upstreamRemoteAddress),
+  UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: text(info => withoutPort(info.upstreamRemoteAddress)),
+  UPSTREAM_REMOTE_PORT: plain(info => portOf(info.upstreamRemoteAddress)),
   UPSTREAM_TRANSPORT_FAILURE_REASON: text(info => underscored(info.upstreamTransportFailureReason)),
   UPSTREAM_REQUEST_ATTEMPT_COUNT: plain(info => info.attemptCount),
   UPSTREAM_CONNECTION_ID: plain(info => (info.upstreamConnectionId === 0 ? null : info.upstreamConnectionId)),

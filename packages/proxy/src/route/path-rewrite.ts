@@ -4,6 +4,7 @@ import type { RequestHeaders } from '@dragoman/http';
 import type { FormatInput } from '../format/format-input.ts';
 import type { Formatter } from '../format/formatter.ts';
 import type { RegexSubstitution } from './regex.ts';
+import type { UriTemplateRewrite } from './uri-template.ts';
 
 /** Length of a request target without its query and fragment. */
 export function pathLength(target: string): number {
@@ -20,13 +21,16 @@ export class PathRewrite {
   readonly #format: Formatter | null;
   /** Length of the matched prefix that `prefix_rewrite` replaces; -1 for the whole path. */
   readonly #matchedLength: number;
+  readonly #template: UriTemplateRewrite | null;
 
   constructor(
     prefixRewrite: string,
     regexRewrite: RegexSubstitution | null,
     format: Formatter | null,
     matchedLength: number,
+    template: UriTemplateRewrite | null = null,
   ) {
+    this.#template = template;
     this.#prefixRewrite = prefixRewrite;
     this.#regexRewrite = regexRewrite;
     this.#format = format;
@@ -44,6 +48,11 @@ export class PathRewrite {
       headers.path = this.#prefixRewrite + target.slice(this.#matchedLength < 0 ? end : this.#matchedLength);
     } else if (this.#format !== null) {
       headers.set(':path', formatted + target.slice(end));
+    } else if (this.#template !== null) {
+      headers.set(
+        ':path',
+        (this.#template.apply(target.slice(0, end)) ?? target.slice(0, end)) + target.slice(end),
+      );
     } else if (this.#regexRewrite !== null) {
       headers.set(':path', this.#regexRewrite.replaceAll(target.slice(0, end)) + target.slice(end));
     }
@@ -76,6 +85,8 @@ export class HostRewrite {
   /** `host_rewrite`. */
   readonly #format: Formatter | null;
   readonly #appendForwardedHost: boolean;
+  /** x-envoy-original-host tells what the host was. */
+  readonly #tellsOriginal: boolean;
 
   constructor(
     literal: string,
@@ -83,7 +94,9 @@ export class HostRewrite {
     pathRegex: RegexSubstitution | null,
     format: Formatter | null,
     appendForwardedHost: boolean,
+    tellsOriginal = true,
   ) {
+    this.#tellsOriginal = tellsOriginal;
     this.#literal = literal;
     this.#headerName = headerName;
     this.#pathRegex = pathRegex;
@@ -97,6 +110,7 @@ export class HostRewrite {
     else if (this.#format !== null) authority = this.#format.format(input);
     else if (this.#pathRegex !== null)
       authority = this.#pathRegex.replaceAll(headers.path.slice(0, pathLength(headers.path)));
-    if (authority !== '') rewriteAuthority(headers, authority, this.#appendForwardedHost, keepOriginal);
+    if (authority !== '')
+      rewriteAuthority(headers, authority, this.#appendForwardedHost, keepOriginal && this.#tellsOriginal);
   }
 }

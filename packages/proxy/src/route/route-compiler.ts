@@ -8,6 +8,7 @@ import type {
   RouteAction as RouteActionConfig,
   Route as RouteConfig,
   RouteConfiguration,
+  UriTemplateRewriteConfig,
   VirtualHost,
   WeightedCluster,
   WeightedCluster_ClusterWeight,
@@ -33,7 +34,9 @@ import {
   type RouteParts,
   type VirtualHostInfo,
 } from './route.ts';
+import { compileUriTemplate } from './route-matcher.ts';
 import { compileRuntimeFraction, emptyRuntime, type Runtime } from './runtime-fraction.ts';
+import { UriTemplateRewrite } from './uri-template.ts';
 import { WeightedRoutes } from './weighted-routes.ts';
 
 /** What compiling a route table takes from its surroundings. */
@@ -128,14 +131,22 @@ function compilePathRewrite(
   return new PathRewrite(config.prefixRewrite ?? '', regex, format, matchedLength);
 }
 
+/** path_rewrite_policy takes its variables from the route's path_match_policy. */
+function compileTemplateRewrite(config: RouteConfig): PathRewrite {
+  const template = compileUriTemplate(config.match);
+  if (template === null)
+    throw new DragomanError('ROUTE_MATCH', 'path_rewrite_policy needs a path_match_policy with uri_template');
+  const rewrite = config.route!.pathRewritePolicy!.typedConfig!.value as UriTemplateRewriteConfig;
+  return new PathRewrite('', null, null, -1, new UriTemplateRewrite(template, rewrite.pathTemplateRewrite));
+}
+
 function compileHostRewrite(action: RouteActionConfig, literal: string | undefined): HostRewrite | null {
   const text = literal || action.hostRewriteLiteral || '';
   const header = text === '' ? (action.hostRewriteHeader ?? '').toLowerCase() : '';
   const regex = text === '' ? substitution(action.hostRewritePathRegex) : null;
-  const format =
-    text === '' && action.hostRewrite ? compileFormat(action.hostRewrite, { omitEmpty: true }) : null;
+  const format = text === '' && action.hostRewrite ? compileFormat(action.hostRewrite) : null;
   if (text === '' && header === '' && regex === null && format === null) return null;
-  return new HostRewrite(text, header, regex, format, action.appendXForwardedHost);
+  return new HostRewrite(text, header, regex, format, action.appendXForwardedHost, !literal);
 }
 
 function directResponseBody(config: RouteConfig, table: RouteConfiguration): Buffer {
@@ -168,6 +179,7 @@ function commonParts(
   return {
     ...forwardingParts(config.route, levels, matchedLength, context),
     ...(redirect === undefined ? {} : { pathRewrite: compilePathRewrite(redirect, matchedLength) }),
+    ...(config.route?.pathRewritePolicy === undefined ? {} : { pathRewrite: compileTemplateRewrite(config) }),
     name: config.name,
     virtualHost: levels.info,
     action,
@@ -218,8 +230,6 @@ function forwardingParts(
   const { table, virtualHost } = levels;
   if (config.clusterSpecifierPlugin || config.inlineClusterSpecifierPlugin)
     throw new DragomanError('UNSUPPORTED', 'route.cluster_specifier_plugin is not supported');
-  if (config.pathRewritePolicy)
-    throw new DragomanError('UNSUPPORTED', 'route.path_rewrite_policy is not supported');
   const retry = config.retryPolicy ?? virtualHost.retryPolicy;
   const hedge = config.hedgePolicy ?? virtualHost.hedgePolicy;
   const mirrors = [
@@ -355,7 +365,7 @@ function weightedRoutes(config: WeightedCluster, routes: readonly Route[], runti
       'WEIGHTED_CLUSTERS',
       'Sum of weights in the weighted_cluster must be greater than 0.',
     );
-  if (config.useHashPolicy === true)
-    throw new DragomanError('UNSUPPORTED', 'weighted_clusters.use_hash_policy is not supported');
-  return new WeightedRoutes(routes, weights, lookupName(config.headerName), config.runtimeKeyPrefix, runtime);
+  const hashPolicy = config.useHashPolicy === true ? routes[0].hashPolicy : null;
+  const header = lookupName(config.headerName);
+  return new WeightedRoutes(routes, weights, header, config.runtimeKeyPrefix, runtime, hashPolicy);
 }

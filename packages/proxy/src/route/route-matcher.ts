@@ -1,7 +1,7 @@
 // The conditions of one route (RouteMatch), compiled. Runs for every request until a route matches.
 
 import { DragomanError } from '@dragoman/base';
-import type { RouteMatch } from '@dragoman/config';
+import type { RouteMatch, UriTemplateMatchConfig } from '@dragoman/config';
 import type { RequestHeaders } from '@dragoman/http';
 import type { StreamInfo } from '../filter-chain/stream-info.ts';
 import { isGrpcContentType } from '../format/header-operators.ts';
@@ -12,8 +12,9 @@ import { QueryParameterMatcher } from './query-parameters.ts';
 import { FullMatchRegex } from './regex.ts';
 import { compileRuntimeFraction, type Runtime, type RuntimeFraction } from './runtime-fraction.ts';
 import { asciiLowerCase, compileStringMatcher, type StringMatcher } from './string-matcher.ts';
+import { UriTemplate } from './uri-template.ts';
 
-const Kind = { Prefix: 0, Path: 1, Regex: 2, SeparatedPrefix: 3, Connect: 4 } as const;
+const Kind = { Prefix: 0, Path: 1, Regex: 2, SeparatedPrefix: 3, Connect: 4, Template: 5 } as const;
 
 const SLASH = 0x2f;
 
@@ -22,6 +23,7 @@ export class RouteMatcher {
   /** Prefix or path; lower-case when case is ignored. */
   readonly #text: string;
   readonly #regex: FullMatchRegex | null;
+  readonly #template: UriTemplate | null;
   readonly #caseSensitive: boolean;
   /** False when the path decides alone. */
   readonly #furtherConditions: boolean;
@@ -42,6 +44,7 @@ export class RouteMatcher {
     this.#kind = kind;
     this.#text = this.#caseSensitive ? text : asciiLowerCase(text);
     this.#regex = config.safeRegex === undefined ? null : new FullMatchRegex(config.safeRegex.regex);
+    this.#template = compileUriTemplate(config);
     this.#headers = compileHeaderMatchers(config.headers);
     this.#queryParameters = config.queryParameters.map(parameter => new QueryParameterMatcher(parameter));
     this.#grpc = config.grpc !== undefined;
@@ -92,6 +95,8 @@ export class RouteMatcher {
       }
       case Kind.Regex:
         return this.#regex?.matches(path) === true;
+      case Kind.Template:
+        return this.#template?.matches(path) === true;
       default:
         return (
           headers.method === 'CONNECT' && (headers.protocol === '' || headers.protocol === 'connect-udp')
@@ -117,9 +122,10 @@ export class RouteMatcher {
   #matchesTls(info: StreamInfo): boolean {
     if (this.#tlsPresented === undefined && this.#tlsValidated === undefined) return true;
     const tls = info.connection?.tls;
-    if (!tls) return true;
-    if (this.#tlsPresented !== undefined && (tls.peer !== null) !== this.#tlsPresented) return false;
-    return this.#tlsValidated === undefined || tls.peerValidated === this.#tlsValidated;
+    // Without TLS nothing was presented; whether it was validated is not asked.
+    if (this.#tlsPresented !== undefined && ((tls?.peer ?? null) !== null) !== this.#tlsPresented)
+      return false;
+    return !tls || this.#tlsValidated === undefined || tls.peerValidated === this.#tlsValidated;
   }
 }
 
@@ -129,11 +135,11 @@ interface CookieCondition {
   readonly invert: boolean;
 }
 
-/** A cookie that is missing fails, inverted or not. */
+/** A cookie that is missing matches nothing: inverted, that is a match. */
 function matchesCookie(condition: CookieCondition, headers: RequestHeaders): boolean {
   const value = cookie(headers, condition.name);
-  if (value === undefined) return false;
-  return (condition.value === null || condition.value.matches(value)) !== condition.invert;
+  const matches = value !== undefined && (condition.value === null || condition.value.matches(value));
+  return matches !== condition.invert;
 }
 
 interface FilterStateCondition {
@@ -144,6 +150,12 @@ interface FilterStateCondition {
 function matchesFilterState(condition: FilterStateCondition, info: StreamInfo): boolean {
   const value = info.filterState?.get(condition.key);
   return typeof value === 'string' && (condition.value === null || condition.value.matches(value));
+}
+
+/** The template of `path_match_policy`, or null. @throws DragomanError ROUTE_MATCH */
+export function compileUriTemplate(config: RouteMatch | undefined): UriTemplate | null {
+  const any = config?.pathMatchPolicy?.typedConfig;
+  return any === undefined ? null : new UriTemplate((any.value as UriTemplateMatchConfig).pathTemplate);
 }
 
 function pathSpecifier(config: RouteMatch): { kind: number; text: string } {
@@ -159,5 +171,5 @@ function pathSpecifier(config: RouteMatch): { kind: number; text: string } {
     return { kind: Kind.SeparatedPrefix, text: config.pathSeparatedPrefix };
   }
   if (config.connectMatcher !== undefined) return { kind: Kind.Connect, text: '' };
-  throw new DragomanError('UNSUPPORTED', 'match.path_match_policy is not supported');
+  return { kind: Kind.Template, text: '' };
 }

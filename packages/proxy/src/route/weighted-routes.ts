@@ -2,8 +2,12 @@
 
 import type { RequestHeaders } from '@dragoman/http';
 import type { StreamInfo } from '../filter-chain/stream-info.ts';
+import type { HashPolicy } from './hash-policy.ts';
 import type { Route } from './route.ts';
 import { type Runtime, runtimeNumber } from './runtime-fraction.ts';
+
+/** One per thread: it is read at once. */
+const hash = { hasHash: false, hashHigh: 0, hashLow: 0 };
 
 export class WeightedRoutes {
   readonly #routes: readonly Route[];
@@ -13,6 +17,8 @@ export class WeightedRoutes {
   readonly #headerName: string;
   readonly #runtimeKeyPrefix: string;
   readonly #runtime: Runtime;
+  /** Its hash decides where it gives one; null = the request's random number. */
+  readonly #hashPolicy: HashPolicy | null;
 
   constructor(
     routes: readonly Route[],
@@ -20,7 +26,9 @@ export class WeightedRoutes {
     headerName: string,
     runtimeKeyPrefix: string,
     runtime: Runtime,
+    hashPolicy: HashPolicy | null = null,
   ) {
+    this.#hashPolicy = hashPolicy;
     this.#routes = routes;
     this.#weights = weights;
     this.#total = weights.reduce((sum, weight) => sum + weight, 0);
@@ -46,6 +54,12 @@ export class WeightedRoutes {
   }
 
   #random(headers: RequestHeaders, info: StreamInfo): number {
+    if (this.#hashPolicy !== null) {
+      this.#hashPolicy.compute(headers, info, hash);
+      return hash.hasHash
+        ? ((hash.hashHigh % this.#total) * 2 ** 32 + hash.hashLow) % this.#total
+        : info.random;
+    }
     if (this.#headerName === '') return info.random;
     const text = headers.get(this.#headerName);
     return text !== undefined && /^\d{1,20}$/.test(text)

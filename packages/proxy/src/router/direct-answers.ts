@@ -33,7 +33,10 @@ export function answerDirectly(
   keepOriginal: boolean,
 ): void {
   const { lane, stats } = stream.manager;
-  if (route.action === RouteAction.Redirect) {
+  if (route.action === RouteAction.None) {
+    // No filter has answered: Envoy's router finds no cluster in such a route.
+    answerNoCluster(stream, route);
+  } else if (route.action === RouteAction.Redirect) {
     lane.inc(stats.rqRedirect);
     const location = route.redirectLocation(headers, keepOriginal);
     stream.sendLocalReply(route.responseStatus, '', 'direct_response', [['location', location]]);

@@ -5,6 +5,7 @@ import { HeaderId, type RequestHeaders, type ResponseHeaders } from '@dragoman/h
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Host } from '../cluster/host.ts';
 import type { ResponseStats } from '../cluster/response-stats.ts';
+import type { StreamInfo } from '../filter-chain/stream-info.ts';
 import type { Route } from '../route/route.ts';
 import { NO_SCOPES, type RouteScope, type RouteStats } from './route-stats.ts';
 
@@ -20,7 +21,7 @@ export class RequestCharges {
     this.#routeStats = routeStats;
   }
 
-  begin(route: Route, cluster: Cluster, headers: RequestHeaders): void {
+  begin(route: Route, cluster: Cluster, headers: RequestHeaders, info: StreamInfo): void {
     this.#cluster = cluster;
     this.#canary = false;
     this.#alternative = null;
@@ -29,7 +30,7 @@ export class RequestCharges {
       headers.removeId(HeaderId.X_ENVOY_UPSTREAM_ALT_STAT_NAME);
       this.#alternative = cluster.responses.alternative(name);
     }
-    this.#scopes = this.#routeStats.scopesOf(route, headers);
+    this.#scopes = this.#routeStats.scopesOf(route, headers, info);
     for (const scope of this.#scopes) cluster.lane.inc(scope.upstreamRqTotal);
   }
 

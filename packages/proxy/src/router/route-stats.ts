@@ -5,6 +5,7 @@ import type { RouteConfiguration } from '@dragoman/config';
 import type { RequestHeaders } from '@dragoman/http';
 import type { StatLane } from '@dragoman/shm';
 import { ResponseStats } from '../cluster/response-stats.ts';
+import type { StreamInfo } from '../filter-chain/stream-info.ts';
 import type { Route } from '../route/route.ts';
 
 export class RouteScope {
@@ -43,7 +44,7 @@ export class RouteStats {
   }
 
   /** The scopes a request counts in; none costs nothing. */
-  scopesOf(route: Route, headers: RequestHeaders): readonly RouteScope[] {
+  scopesOf(route: Route, headers: RequestHeaders, info: StreamInfo): readonly RouteScope[] {
     const { virtualClusters, name } = route.virtualHost;
     if (virtualClusters.length === 0 && route.statPrefix === '') return NO_SCOPES;
     const scopes: RouteScope[] = [];
@@ -51,6 +52,7 @@ export class RouteStats {
       const found = virtualClusters.find(cluster =>
         cluster.headers.every(matcher => matcher.matches(headers)),
       );
+      info.virtualClusterName = found?.name ?? '';
       scopes.push(this.#scope(`vhost.${name}.vcluster.${found?.name ?? 'other'}.`));
     }
     if (route.statPrefix !== '') scopes.push(this.#scope(`vhost.${name}.route.${route.statPrefix}.`));

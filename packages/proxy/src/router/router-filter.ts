@@ -121,7 +121,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler, RequestTim
     this.#timers.begin(route, headers, cluster.protocolOptions.maxStreamDurationMs);
     this.#retry.begin(route, headers, cluster);
     this.#mirror.begin(route.mirrorPolicies);
-    this.#charges.begin(route, cluster, headers);
+    this.#charges.begin(route, cluster, headers, stream.info);
     this.#hosts.begin(route, cluster, headers);
     this.#setCookie =
       route.hashPolicy === null ? null : route.hashPolicy.compute(headers, stream.info, this.#hosts.lb);
