@@ -13,7 +13,7 @@ function refuse(template: string, fact: string): never {
   throw new DragomanError('ROUTE_MATCH', `path template ${JSON.stringify(template)}: ${fact}`);
 }
 
-function escape(literal: string): string {
+function escaped(literal: string): string {
   return literal.replaceAll(/[.*+?^${}()|[\]\\$-]/g, '\\$&');
 }
 
@@ -22,7 +22,7 @@ function compilePart(template: string, part: string): string {
   if (part === '*') return SEGMENT;
   if (part === '**') return REST;
   if (!LITERAL.test(part)) refuse(template, `${JSON.stringify(part)} is neither literal nor operator`);
-  return escape(part);
+  return escaped(part);
 }
 
 function splitOperators(text: string): string[] {
