@@ -15,6 +15,7 @@ import type { LogFile } from './logging/log-file.ts';
 import type { LogWriter } from './logging/log-writer.ts';
 import { PluginWatch } from './plugin-watch.ts';
 import { RuntimeLayers } from './runtime-layers.ts';
+import { TlsFileWatch } from './tls-file-watch.ts';
 import { BUILD_VERSION } from './version.ts';
 import type { VisibleStats } from './visible-stats.ts';
 import type { FleetOwner, WorkerFleet } from './worker-fleet.ts';
@@ -48,6 +49,7 @@ export class ControlPlane implements FleetOwner {
   #listeners: readonly BoundListener[] = [];
   #flushTimer: NodeJS.Timeout | null = null;
   #pluginWatch: PluginWatch | null = null;
+  #tlsWatch: TlsFileWatch | null = null;
   #state: ServerState = 'INITIALIZING';
 
   /** `onQuit` is called when somebody asks the admin interface to end the process. */
@@ -123,6 +125,10 @@ export class ControlPlane implements FleetOwner {
     if (hasLimitedPlugins(this.#configuration.attachments)) this.#pluginWatch = new PluginWatch(fleet, log);
     this.#listeners = await fleet.start(this);
     this.#countListeners(listeners.length);
+    this.#tlsWatch = new TlsFileWatch(bootstrap, {
+      ...{ logger: log, lane: this.#foundations.lane },
+      onChange: () => fleet.reloadTls(),
+    });
     const intervalMs = bootstrap.statsFlushInterval ?? DEFAULT_FLUSH_INTERVAL_MS;
     this.#flushTimer = setInterval(() => this.#flush(), intervalMs).unref();
   }
@@ -145,6 +151,7 @@ export class ControlPlane implements FleetOwner {
   async close(): Promise<void> {
     if (this.#flushTimer !== null) clearInterval(this.#flushTimer);
     this.#directory.close();
+    this.#tlsWatch?.close();
     await Promise.all([this.#admin?.close(), this.#foundations.fleet.close(), this.#pluginWatch?.close()]);
   }
 

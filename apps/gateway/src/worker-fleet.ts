@@ -118,6 +118,11 @@ export class WorkerFleet {
     await this.#pool.askAll('reopen-logs', fd);
   }
 
+  /** TLS files have changed and fit together. */
+  reloadTls(): void {
+    this.#tellAll('reload-tls', undefined);
+  }
+
   setRuntime(merged: ReadonlyMap<string, unknown>): void {
     this.#tellAll('runtime', merged);
   }

@@ -30,6 +30,7 @@ export default function serve(channel: WorkerChannel<WorkerData>): void {
       }),
     update: (update: ClusterUpdate) => server.applyClusterUpdate(update),
     runtime: (merged: ReadonlyMap<string, unknown>) => server.setRuntime(merged),
+    'reload-tls': () => server.reloadTls(),
     'stop-listeners': (inboundOnly: boolean) => server.stopListeners(inboundOnly),
     'set-draining': (draining: boolean) => server.setDraining(draining),
     drain: () => server.drain(),

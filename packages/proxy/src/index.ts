@@ -47,7 +47,13 @@ export { compileStringMatcher, type StringMatcher } from './route/string-matcher
 export { RuntimeValues, staticRuntime } from './runtime/runtime-values.ts';
 export type { BoundListener, Snapshot } from './server/snapshot.ts';
 export { WorkerServer, type WorkerServerOptions } from './server/worker-server.ts';
-export { certificatesInUse, tlsSupport, transportAttachments } from './tls/tls-support.ts';
+export {
+  certificatesInUse,
+  tlsFiles,
+  tlsMistakes,
+  tlsSupport,
+  transportAttachments,
+} from './tls/tls-support.ts';
 export type { AsyncClient, AsyncRequest, AsyncResponse } from './upstream/async-client.ts';
 export type {
   AsyncFailure,

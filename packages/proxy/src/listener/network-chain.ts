@@ -41,6 +41,11 @@ export class ListenerChains {
     this.direct = !looks && matcher.only?.tls === null ? matcher.only : null;
   }
 
+  /** Reads the files of the TLS contexts again. @throws what reading certificates throws. */
+  reloadTls(): void {
+    for (const { tls } of this.#all) tls?.reload();
+  }
+
   close(): void {
     for (const { handler } of this.#all) handler.close();
   }

@@ -169,6 +169,23 @@ export class WorkerServer {
     this.#services.draining = draining;
   }
 
+  /**
+   * Reads certificates and trust again, for connections to come. The main thread has checked the files; what has changed
+   * since leaves its context as it was.
+   */
+  reloadTls(): void {
+    const { clusters, logger } = this.#services;
+    const attempt = (reload: () => void): void => {
+      try {
+        reload();
+      } catch (error) {
+        logger.log('warning', 'config', `TLS files stay as they were: ${(error as Error).message}`);
+      }
+    };
+    for (const chains of this.#chains) attempt(() => chains.reloadTls());
+    for (const cluster of clusters) attempt(() => this.#pools.connectorOf(cluster).reloadTls());
+  }
+
   reopenLogs(): void {
     this.#files.reopen();
   }

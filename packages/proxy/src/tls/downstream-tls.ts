@@ -50,50 +50,62 @@ export interface HandshakeHandler {
 /** Sockets that TLS is being spoken on, with who wants to know. */
 type Handlers = WeakMap<object, HandshakeHandler>;
 
+/** Everything of a context that comes out of files. */
+interface Loaded {
+  readonly verifier: PeerVerifier;
+  readonly certificates: readonly LoadedCertificate[];
+  readonly contexts: NamedContexts;
+}
+
 export class DownstreamTls {
+  readonly #options: DownstreamTlsOptions;
   readonly #stats: SslStats;
-  readonly #verifier: PeerVerifier;
   readonly #requiresClientCertificate: boolean;
   readonly #asksForCertificate: boolean;
   readonly #requiresSni: boolean;
   readonly #alpnProtocols: readonly string[];
-  readonly #certificates: readonly LoadedCertificate[];
-  readonly #contexts: NamedContexts;
-  readonly #plain: Server;
-  readonly #negotiating: Server | null;
   readonly #handlers: Handlers = new WeakMap();
+  #loaded: Loaded;
+  #plain: Server;
+  #negotiating: Server | null;
 
   /** @throws DragomanError TLS_CERTIFICATE, TLS_SECRET, TLS_TICKET_KEY, INVALID_PATH, naming the file. */
   constructor(options: DownstreamTlsOptions) {
     const { config, secrets } = options;
     const common = config.commonTlsContext;
-    const validation = validationOf(common, secrets);
+    this.#options = options;
     this.#stats = options.stats;
-    this.#verifier = new PeerVerifier(validation);
     this.#requiresClientCertificate = config.requireClientCertificate ?? false;
-    this.#asksForCertificate = this.#requiresClientCertificate || validation !== undefined;
+    this.#asksForCertificate = this.#requiresClientCertificate || validationOf(common, secrets) !== undefined;
     this.#requiresSni = config.requireSni ?? false;
     this.#alpnProtocols = common?.alpnProtocols ?? [];
-    this.#certificates = certificatesOf(common, secrets).map(loadCertificate);
-    const sessions = sessionOptions(options);
-    const contextOptions = (certificates: readonly LoadedCertificate[]): SecureContextOptions => ({
-      ...secureContextOptions(common, certificates, validation, 'server'),
-      ...sessions,
-      honorCipherOrder: !config.preferClientCiphers,
-    });
-    this.#contexts = new NamedContexts(this.#certificates, contextOptions);
-    this.#plain = this.#server(options, []);
-    this.#negotiating = this.#alpnProtocols.length === 0 ? null : this.#server(options, this.#alpnProtocols);
+    this.#loaded = load(options);
+    this.#plain = this.#server([]);
+    this.#negotiating = this.#alpnProtocols.length === 0 ? null : this.#server(this.#alpnProtocols);
+  }
+
+  /**
+   * Reads the files again. Connections keep what they began with; without files that fit together nothing changes.
+   * @throws what the constructor throws.
+   */
+  reload(): void {
+    this.#loaded = load(this.#options);
+    this.#plain = this.#server([]);
+    this.#negotiating = this.#alpnProtocols.length === 0 ? null : this.#server(this.#alpnProtocols);
+  }
+
+  get #verifier(): PeerVerifier {
+    return this.#loaded.verifier;
   }
 
   /** The first certificate, for logs and x-forwarded-client-cert. */
   get localCertificate(): CertificateInfo | null {
-    return this.#certificates[0]?.info ?? null;
+    return this.#loaded.certificates[0]?.info ?? null;
   }
 
   /** The ClientHello has to be read first: node:tls refuses clients that share no protocol, and Envoy does not. */
   get needsClientHello(): boolean {
-    return this.#negotiating !== null || this.#requiresSni;
+    return this.#alpnProtocols.length > 0 || this.#requiresSni;
   }
 
   /** Speaks TLS on an accepted socket. `hello` is its ClientHello, when it was read and put back. */
@@ -111,17 +123,17 @@ export class DownstreamTls {
     server.emit('connection', socket);
   }
 
-  #server(options: DownstreamTlsOptions, alpnProtocols: readonly string[]): Server {
+  #server(alpnProtocols: readonly string[]): Server {
+    const { contexts } = this.#loaded;
+    const { handshakeTimeoutMs } = this.#options;
     const server = createServer({
-      ...this.#contexts.firstOptions,
+      ...contexts.firstOptions,
       requestCert: this.#asksForCertificate,
       // OpenSSL then refuses clients without certificate itself, with the right alert.
       rejectUnauthorized: this.#requiresClientCertificate && this.#verifier.leavesChainToOpenssl,
-      ...(this.#contexts.empty
-        ? {}
-        : { SNICallback: (name, done) => done(null, this.#contexts.forName(name)) }),
+      ...(contexts.empty ? {} : { SNICallback: (name, done) => done(null, contexts.forName(name)) }),
       ...(alpnProtocols.length > 0 ? { ALPNProtocols: [...alpnProtocols] } : {}),
-      ...(options.handshakeTimeoutMs > 0 ? { handshakeTimeout: options.handshakeTimeoutMs } : {}),
+      ...(handshakeTimeoutMs > 0 ? { handshakeTimeout: handshakeTimeoutMs } : {}),
     } satisfies TlsOptions);
     server.on('secureConnection', socket => this.#onSecure(socket));
     server.on('tlsClientError', (error, socket) => this.#onError(error as NodeJS.ErrnoException, socket));
@@ -196,10 +208,28 @@ export class DownstreamTls {
   }
 
   #localCertificate(socket: TLSSocket): CertificateInfo | null {
-    if (this.#certificates.length <= 1) return this.localCertificate;
+    if (this.#loaded.certificates.length <= 1) return this.localCertificate;
     const used = socket.getX509Certificate();
     return used === undefined ? null : certificateInfo(used);
   }
+}
+
+function load(options: DownstreamTlsOptions): Loaded {
+  const { config, secrets } = options;
+  const common = config.commonTlsContext;
+  const validation = validationOf(common, secrets);
+  const certificates = certificatesOf(common, secrets).map(loadCertificate);
+  const sessions = sessionOptions(options);
+  const contextOptions = (some: readonly LoadedCertificate[]): SecureContextOptions => ({
+    ...secureContextOptions(common, some, validation, 'server'),
+    ...sessions,
+    honorCipherOrder: !config.preferClientCiphers,
+  });
+  return {
+    verifier: new PeerVerifier(validation),
+    certificates,
+    contexts: new NamedContexts(certificates, contextOptions),
+  };
 }
 
 function sessionOptions({ config, ticketKey: shared }: DownstreamTlsOptions): SecureContextOptions {

@@ -6,6 +6,7 @@ import type {
   Any,
   Bootstrap,
   CommonTlsContext,
+  DataSource,
   DownstreamTlsContext,
   ProxyProtocolUpstreamTransport,
   ReportMistake,
@@ -114,6 +115,35 @@ function checkCommon(
     throw new Error(
       'SAN-based verification of peer certificates without trusted CA is insecure and not allowed',
     );
+}
+
+/** The files that the TLS contexts of a configuration read. */
+export function tlsFiles(bootstrap: Bootstrap): ReadonlySet<string> {
+  const resources = bootstrap.staticResources;
+  const files = new Set<string>();
+  if (resources === undefined) return files;
+  const secrets = staticSecrets(resources.secrets);
+  const add = (source: DataSource | undefined): void => {
+    if (source?.filename !== undefined) files.add(source.filename);
+  };
+  for (const { common, context } of contextsOf(resources)) {
+    for (const { certificateChain, privateKey, pkcs12, password } of certificatesOf(common, secrets))
+      [certificateChain, privateKey, pkcs12, password].forEach(add);
+    const validation = validationOf(common, secrets);
+    [validation?.trustedCa, validation?.crl].forEach(add);
+    if ('sessionTicketKeys' in context) context.sessionTicketKeys?.keys.forEach(add);
+  }
+  return files;
+}
+
+/** What is wrong with the TLS contexts of a configuration as their files are now. */
+export function tlsMistakes(bootstrap: Bootstrap): string[] {
+  const mistakes: string[] = [];
+  if (bootstrap.staticResources !== undefined)
+    checkContexts(bootstrap.staticResources, (path, message) =>
+      mistakes.push(`${path.join('.')}: ${message}`),
+    );
+  return mistakes;
 }
 
 /** Support declaration of TLS: the checks that read files. */

@@ -19,35 +19,68 @@ const VERIFY_FAILED =
 /** Sessions kept for resumption, by server name and host. */
 const MAX_SESSIONS = 1000;
 
+/** Everything of a context that comes out of files. */
+interface Loaded {
+  readonly secureContext: SecureContext;
+  readonly verifier: PeerVerifier;
+  readonly local: CertificateInfo | null;
+}
+
+function load(config: UpstreamTlsContext, secrets: StaticSecrets): Loaded {
+  const common = config.commonTlsContext;
+  const validation = validationOf(common, secrets);
+  const certificates = certificatesOf(common, secrets).map(loadCertificate);
+  const options = secureContextOptions(common, certificates, validation, 'client');
+  return {
+    secureContext: process.getBuiltinModule('node:tls').createSecureContext(options),
+    verifier: new PeerVerifier(validation),
+    local: certificates[0]?.info ?? null,
+  };
+}
+
 export class UpstreamTls {
   readonly serverName: string;
   /** The server name is the endpoint's host name (auto_host_sni). */
   readonly autoHostSni: boolean;
   /** The certificate has to be for the server name (auto_sni_san_validation). */
   readonly autoSniSanValidation: boolean;
-  readonly secureContext: SecureContext;
   readonly alpnProtocols: readonly string[];
-  readonly #verifier: PeerVerifier;
+  readonly #config: UpstreamTlsContext;
+  readonly #secrets: StaticSecrets;
   readonly #stats: SslStats;
-  readonly #local: CertificateInfo | null;
+  #loaded: Loaded;
   readonly #keepsSessions: boolean;
   readonly #sessions = new Map<string, Buffer>();
 
   /** @throws DragomanError TLS_CERTIFICATE, TLS_SECRET, INVALID_PATH, naming the file. */
   constructor(config: UpstreamTlsContext, secrets: StaticSecrets, stats: SslStats) {
-    const common = config.commonTlsContext;
-    const validation = validationOf(common, secrets);
-    const certificates = certificatesOf(common, secrets).map(loadCertificate);
+    this.#config = config;
+    this.#secrets = secrets;
     this.serverName = config.sni;
     this.autoHostSni = config.autoHostSni;
     this.autoSniSanValidation = config.autoSniSanValidation;
-    this.alpnProtocols = common?.alpnProtocols ?? [];
-    this.#verifier = new PeerVerifier(validation);
+    this.alpnProtocols = config.commonTlsContext?.alpnProtocols ?? [];
     this.#stats = stats;
-    this.#local = certificates[0]?.info ?? null;
     this.#keepsSessions = config.maxSessionKeys !== 0;
-    const options = secureContextOptions(common, certificates, validation, 'client');
-    this.secureContext = process.getBuiltinModule('node:tls').createSecureContext(options);
+    this.#loaded = load(config, secrets);
+  }
+
+  /**
+   * Reads the files again, for connections to come; without files that fit together nothing changes.
+   * @throws what the constructor throws.
+   */
+  reload(): void {
+    this.#loaded = load(this.#config, this.#secrets);
+    // They were made with the certificate, and judged by the trust, of before.
+    this.#sessions.clear();
+  }
+
+  get secureContext(): SecureContext {
+    return this.#loaded.secureContext;
+  }
+
+  get #verifier(): PeerVerifier {
+    return this.#loaded.verifier;
   }
 
   /** The session of an earlier connection to the same place. */
@@ -102,7 +135,7 @@ export class UpstreamTls {
   describe(socket: TLSSocket): TlsConnectionInfo {
     const certificate = socket.getPeerX509Certificate();
     const peer = certificate === undefined ? null : certificateInfo(certificate);
-    return new TlsConnection(socket, peer, this.#verifier.verifiesChain, this.#local);
+    return new TlsConnection(socket, peer, this.#verifier.verifiesChain, this.#loaded.local);
   }
 }
 

@@ -100,6 +100,12 @@ export class Connector {
     this.only = varies ? null : this.#kind(null);
   }
 
+  /** Reads the files of its TLS contexts again. @throws what reading certificates throws. */
+  reloadTls(): void {
+    this.#transport.tls?.reload();
+    for (const { transport } of this.#matches) transport.tls?.reload();
+  }
+
   /** The kind of connection a request needs. */
   kindFor(demand: ConnectionDemand | null): ConnectionKind {
     return this.only ?? this.#kind(demand);
