@@ -70,16 +70,23 @@ export class WasmFilterInstance implements HttpFilterInstance {
   /** The guest has a body callback of that direction, or its lack of one means something (paused headers go on). */
   readonly wantsRequestData: boolean;
   readonly wantsResponseData: boolean;
+  /** The guest can change bodies of that direction. */
+  readonly changesRequests: boolean;
+  readonly changesResponses: boolean;
   readonly #spare: WasmFilter[] = [];
 
   constructor(plugin: PluginHandle, context: FilterContext, node: Node | undefined) {
     this.plugin = plugin;
     this.listener = context.listener;
     this.node = node;
-    const callbacks = plugin.acquire()?.vm.callbacks;
+    const vm = plugin.acquire()?.vm;
+    const callbacks = vm?.callbacks;
     const always = callbacks === undefined || plugin.settings.allowOnHeadersStopIteration;
     this.wantsRequestData = always || callbacks.onRequestBody !== null;
     this.wantsResponseData = always || callbacks.onResponseBody !== null;
+    const changes = vm?.info.imports.some(({ name }) => name === 'proxy_set_buffer_bytes') ?? false;
+    this.changesRequests = changes && callbacks?.onRequestBody !== null;
+    this.changesResponses = changes && callbacks?.onResponseBody !== null;
   }
 
   createFilter(_stream: Stream): HttpFilter | null {

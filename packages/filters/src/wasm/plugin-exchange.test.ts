@@ -271,3 +271,84 @@ describe('pseudo headers that a guest removes', () => {
     }
   });
 });
+
+describe('bodies that a guest changes and leaves their old content-length', () => {
+  const change = (worker: PuppetWorker, buffer: number, text: string) =>
+    worker.puppet.call('proxy_set_buffer_bytes', buffer, 0, 0x7fffffff, text);
+
+  test('a response that was held to its end has the new length', async t => {
+    const worker = await workerOf(t);
+    worker.puppet.on.proxy_on_response_body = (_id, _size, end) =>
+      end === 0 ? 1 : change(worker, 1, 'longer than ok');
+    const client = await worker.connect();
+    client.send(GET);
+    const { headers, body } = await client.readMessage();
+    assert.deepEqual([headers.get('content-length'), body], [['14'], 'longer than ok']);
+  });
+
+  test('a response that passes on in pieces goes in chunks', async t => {
+    const worker = await workerOf(t);
+    worker.puppet.on.proxy_on_response_body = (_id, _size, end) =>
+      end === 0 ? change(worker, 1, 'longer') : 0;
+    const client = await worker.connect();
+    client.send(GET + GET);
+    for (let i = 0; i < 2; i++) {
+      const { headers, body } = await client.readMessage();
+      assert.deepEqual([headers.get('transfer-encoding'), body], [['chunked'], 'longer']);
+    }
+  });
+
+  test('a request has the new length, or goes in chunks', async t => {
+    for (const heldToEnd of [true, false]) {
+      let seen: unknown[] = [];
+      const worker = await workerOf(t, {
+        upstream: async connection => {
+          const { headers, body } = await connection.readMessage();
+          seen = [headers.get('content-length'), headers.get('transfer-encoding'), body];
+          connection.send('HTTP/1.1 204 No Content\r\n\r\n');
+        },
+      });
+      worker.puppet.on.proxy_on_request_body = (_id, _size, end) => {
+        if (end === (heldToEnd ? 1 : 0)) return change(worker, 0, 'longer');
+        return heldToEnd ? 1 : 0;
+      };
+      const client = await worker.connect();
+      client.send(post('abc'));
+      await client.readMessage();
+      assert.deepEqual(seen, heldToEnd ? [['6'], undefined, 'longer'] : [undefined, ['chunked'], 'longer']);
+    }
+  });
+
+  test('one that is not changed keeps its length, also when the guest looks at it', async t => {
+    const worker = await workerOf(t);
+    const { puppet } = worker;
+    puppet.on.proxy_on_response_body = () => puppet.ask('proxy_get_buffer_bytes', 1, 0, 99).status;
+    const client = await worker.connect();
+    client.send(GET);
+    const { headers, body } = await client.readMessage();
+    assert.deepEqual([headers.get('content-length'), body], [['2'], 'ok']);
+  });
+
+  test('a held response over the limit is still answered: 500', async t => {
+    const worker = await workerOf(t, {
+      ...SMALL_BUFFER,
+      upstream: async connection => {
+        await connection.readMessage();
+        connection.send(`HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n${'x'.repeat(1000)}`);
+      },
+    });
+    worker.puppet.on.proxy_on_response_body = () => 1;
+    const client = await worker.connect();
+    client.send(GET);
+    assert.equal((await client.readMessage()).startLine, 'HTTP/1.1 500 Internal Server Error');
+  });
+
+  test('a local response comes too late: the headers go, and the connection ends', async t => {
+    const worker = await workerOf(t);
+    const { puppet } = worker;
+    puppet.on.proxy_on_response_body = () => puppet.call('proxy_send_local_response', 403, '', '', '', -1);
+    const client = await worker.connect();
+    client.send(GET);
+    assert.match(await client.readToEnd(), /^HTTP\/1.1 200 OK\r\ncontent-length: 2\r\n[\s\S]*\r\n\r\n$/);
+  });
+});

@@ -34,6 +34,7 @@ export class StreamBody implements GuestBody {
 
   splice(start: number, deleteCount: number, bytes: Buffer): void {
     const { frame } = this;
+    if (this.#stream !== null) (this.#encode ? this.#stream.encode : this.#stream.decode).changed = true;
     if (frame !== null) {
       const rest = frame.bytes.subarray(start + deleteCount);
       frame.bytes = Buffer.concat([frame.bytes.subarray(0, start), bytes, rest]);

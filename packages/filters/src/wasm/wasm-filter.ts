@@ -78,6 +78,7 @@ export class WasmFilter implements HttpFilter, StreamHost {
   decodeHeaders(stream: Stream, headers: RequestHeaders, endStream: boolean): HeadersStatus {
     const root = this.#instance.plugin.acquire();
     if (root === null || !this.#begin(stream, root)) return this.#failDecode(stream, STOP_ALL_AND_WATERMARK);
+    if (this.#instance.changesRequests) stream.decode.mayChange = true;
     this.#inDecode = true;
     const status = this.#context!.onRequestHeaders(headers, endStream);
     const answer = this.#leaveDecode(stream, status, STOP_ALL_AND_WATERMARK) as HeadersStatus;
@@ -114,6 +115,7 @@ export class WasmFilter implements HttpFilter, StreamHost {
     if (this.#bypassed || this.#context === null) return 0;
     // What was done to the request has nothing to say about whether the response can pass as it is.
     this.#context.mutated = false;
+    if (this.#instance.changesResponses) stream.encode.mayChange = true;
     this.#inEncode = true;
     const status = this.#context.onResponseHeaders(headers, endStream);
     return this.#leaveEncode(stream, status, STOP_ALL_AND_WATERMARK) as HeadersStatus;

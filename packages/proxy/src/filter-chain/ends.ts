@@ -1,5 +1,6 @@
 // The two ends of a stream's pipelines: how each direction calls a filter, and where things go past the last one.
 
+import { HeaderId, type HeaderMap } from '@dragoman/http';
 import { type DataFrame, DataStatus, HeadersStatus, type HttpFilter, TrailersStatus } from './filter.ts';
 import type { PipelineEnds } from './filter-pipeline.ts';
 import { answerMissingHeader } from './local-reply.ts';
@@ -40,6 +41,16 @@ export class DecodeEnds implements PipelineEnds {
   callTrailers(filter: HttpFilter): TrailersStatus {
     const stream = this.#stream;
     return filter.decodeTrailers?.(stream, stream.requestTrailers!) ?? TrailersStatus.Continue;
+  }
+
+  get announcesLength(): boolean {
+    const headers = this.#stream.requestHeaders!;
+    // A client that waits to be told to go on sends nothing before the upstream has the headers.
+    return headers.hasId(HeaderId.CONTENT_LENGTH) && !headers.hasId(HeaderId.EXPECT);
+  }
+
+  announceLength(bytes: number, whole: boolean): void {
+    announceLength(this.#stream.requestHeaders!, bytes, whole);
   }
 
   deliverHeaders(endStream: boolean): void {
@@ -103,6 +114,14 @@ export class EncodeEnds implements PipelineEnds {
     return filter.encodeTrailers?.(stream, stream.responseTrailers!) ?? TrailersStatus.Continue;
   }
 
+  get announcesLength(): boolean {
+    return this.#stream.responseHeaders!.hasId(HeaderId.CONTENT_LENGTH);
+  }
+
+  announceLength(bytes: number, whole: boolean): void {
+    announceLength(this.#stream.responseHeaders!, bytes, whole);
+  }
+
   deliverHeaders(endStream: boolean): void {
     const stream = this.#stream;
     if (stream.responseHeaders?.status === 0) answerMissingHeader(stream, 502, ':status', 'response');
@@ -119,6 +138,8 @@ export class EncodeEnds implements PipelineEnds {
 
   overflow(): void {
     const stream = this.#stream;
+    // What the client has not seen yet can still be another response.
+    stream.encode.releaseHead(true);
     stream.manager.lane.inc(stream.manager.stats.rsTooLarge);
     if (stream.responseStarted) {
       stream.info.responseCodeDetails = 'response_payload_too_large';
@@ -131,4 +152,12 @@ export class EncodeEnds implements PipelineEnds {
   pauseSource(paused: boolean): void {
     this.#stream.pauseResponse(paused);
   }
+}
+
+/** The length of the whole body, or none where that is not known; a length that may still come true stays. */
+function announceLength(headers: HeaderMap, bytes: number, whole: boolean): void {
+  const length = String(bytes);
+  if (headers.getId(HeaderId.CONTENT_LENGTH) === length) return;
+  if (whole) headers.set('content-length', length);
+  else headers.removeId(HeaderId.CONTENT_LENGTH);
 }

@@ -40,6 +40,8 @@ function pipelineOf(filters: Scripted[], limitBytes = 100) {
       owner(filter).seen.push('trailers');
       return owner(filter).trailers;
     },
+    announcesLength: true,
+    announceLength: (size, whole) => void far.push(`length ${whole ? size : 'unknown'}`),
     deliverHeaders: end => void far.push(`headers${end ? ' end' : ''}`),
     deliverData: (bytes, end) => void far.push(`data ${bytes}${end ? ' end' : ''}`),
     get hasTrailers() {
@@ -278,3 +280,39 @@ for (const [what, headers, data] of [
     assert.deepEqual(far, ['headers', 'data x', 'trailers']);
   });
 }
+
+test('headers that announce the length of a body which may be changed wait for its first piece', () => {
+  const a = new Scripted();
+  const { pipeline, far } = pipelineOf([a]);
+  pipeline.mayChange = true;
+  pipeline.headers(false);
+  assert.deepEqual([far, pipeline.headWaits], [[], true]);
+  pipeline.data(bytes('x'), false);
+  pipeline.data(bytes('y'), true);
+  assert.deepEqual(far, ['headers', 'data x', 'data y end']);
+});
+
+test('a body that was changed is announced as it is: its length where that is known', () => {
+  for (const [end, announced] of [
+    [true, 'length 3'],
+    [false, 'length unknown'],
+  ] as const) {
+    const a = new Scripted();
+    const { pipeline, far } = pipelineOf([a]);
+    pipeline.mayChange = true;
+    a.onData = frame => {
+      frame.bytes = bytes('new');
+      pipeline.changed = true;
+    };
+    pipeline.headers(false);
+    pipeline.data(bytes('x'), end);
+    assert.deepEqual(far.slice(0, 2), [announced, 'headers']);
+  }
+});
+
+test('headers of a message without a body wait for nothing', () => {
+  const { pipeline, far } = pipelineOf([new Scripted()]);
+  pipeline.mayChange = true;
+  pipeline.headers(true);
+  assert.deepEqual(far, ['headers end']);
+});

@@ -15,6 +15,10 @@ export interface PipelineEnds {
   hasTrailersCallback(filter: HttpFilter): boolean;
   /** There are trailers now; asked after a filter has seen the end of the data, where it may have made some. */
   readonly hasTrailers: boolean;
+  /** The headers say how long the body is. */
+  readonly announcesLength: boolean;
+  /** Has them say what is true of a changed body: its first piece, or all of it, has so many bytes. */
+  announceLength(bytes: number, whole: boolean): void;
   /** Past the last filter. */
   deliverHeaders(endStream: boolean): void;
   deliverData(bytes: Buffer, endStream: boolean): void;
@@ -33,6 +37,11 @@ export class FilterPipeline {
   #anyStopped = false;
   /** Set when nothing may run any more: a local reply, a reset, the end of the stream. */
   aborted = false;
+  /** A filter may yet change the body: headers that announce its length wait for what comes first of it. */
+  mayChange = false;
+  /** A filter has changed the body. */
+  changed = false;
+  #headWaits = false;
   /** Most bytes one filter may hold back. */
   limitBytes = 0;
   /** The filter whose callback runs now; what it adds is added behind it. */
@@ -53,6 +62,7 @@ export class FilterPipeline {
     this.#anyData = false;
     this.#anyStopped = false;
     this.aborted = false;
+    this.mayChange = this.changed = this.#headWaits = false;
     this.limitBytes = limitBytes;
     this.#current = -1;
   }
@@ -62,6 +72,18 @@ export class FilterPipeline {
     if (index < this.#slots.length) this.#slots[index].assign(filter);
     else this.#slots.push(new FilterSlot(filter));
     if (this.#ends.hasDataCallback(filter)) this.#anyData = true;
+  }
+
+  /** Headers that all filters have let pass wait for the body's first piece. */
+  get headWaits(): boolean {
+    return this.#headWaits;
+  }
+
+  /** Lets them go as they are, for a message that goes no further; or, with `drop`, forgets them. */
+  releaseHead(drop = false): void {
+    if (!this.#headWaits) return;
+    this.#headWaits = false;
+    if (!drop) this.#ends.deliverHeaders(false);
   }
 
   /** Some filter looks at data: it is shown as Envoy's codecs show it. */
@@ -192,7 +214,7 @@ export class FilterPipeline {
         }
       }
     }
-    ends.deliverHeaders(endStream);
+    this.#deliverHeaders(endStream);
     if (added >= 0 && !this.aborted) this.#flushAdded(added, this.#length);
     if (synthesizedEnd >= 0 && !this.aborted) this.#runData(synthesizedEnd + 1, EMPTY, true);
   }
@@ -256,7 +278,7 @@ export class FilterPipeline {
         if (this.aborted) return;
       }
     }
-    ends.deliverData(bytes, endStream);
+    this.#deliverData(bytes, endStream);
     if (trailersFrom >= 0) this.#runAddedTrailers(trailersFrom);
   }
 
@@ -292,7 +314,25 @@ export class FilterPipeline {
       }
       if (!this.#releaseBeforeTrailers(slot, i)) return;
     }
-    ends.deliverTrailers();
+    if (this.#passHead(0, false)) ends.deliverTrailers();
+  }
+
+  #deliverHeaders(endStream: boolean): void {
+    if (this.mayChange && !endStream && this.#ends.announcesLength) this.#headWaits = true;
+    else this.#ends.deliverHeaders(endStream);
+  }
+
+  #deliverData(bytes: Buffer, endStream: boolean): void {
+    if (this.#passHead(bytes.length, endStream)) this.#ends.deliverData(bytes, endStream);
+  }
+
+  /** Headers that wait go before the first piece of the body, or all of it. */
+  #passHead(bytes: number, whole: boolean): boolean {
+    if (!this.#headWaits) return true;
+    this.#headWaits = false;
+    if (this.changed) this.#ends.announceLength(bytes, whole);
+    this.#ends.deliverHeaders(false);
+    return !this.aborted;
   }
 
   /** A filter that lets the trailers pass lets pass what it held back, too. */

@@ -360,13 +360,11 @@ export class Stream {
   }
 
   addDecodedTrailers(): HeaderMap {
-    this.requestTrailers ??= new HeaderMap();
-    return this.requestTrailers;
+    return (this.requestTrailers ??= new HeaderMap());
   }
 
   addEncodedTrailers(): HeaderMap {
-    this.responseTrailers ??= new HeaderMap();
-    return this.responseTrailers;
+    return (this.responseTrailers ??= new HeaderMap());
   }
 
   /** The route of the request, looked up on first use and kept until clearRouteCache(). */
@@ -416,7 +414,7 @@ export class Stream {
   ): void {
     if (!this.#active) return;
     this.info.responseCodeDetails = details;
-    if (this.responseStarted) {
+    if (this.responseStarted || this.encode.headWaits) {
       this.resetStream();
       return;
     }
@@ -452,6 +450,7 @@ export class Stream {
     this.manager.lane.inc(this.manager.stats.downstreamRqTxReset);
     this.manager.lane.inc(this.manager.stats.downstreamRqRxReset);
     const encoder = this.encoder;
+    this.encode.releaseHead();
     this.#finish();
     encoder.abort();
   }
