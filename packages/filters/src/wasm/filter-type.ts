@@ -91,7 +91,7 @@ export class WasmFilterInstance implements HttpFilterInstance {
 
   createFilter(_stream: Stream): HttpFilter | null {
     // A plugin that fails open and is dead has nothing to do.
-    if (this.plugin.settings.failurePolicy === 'open' && this.plugin.acquire() === null) {
+    if (this.plugin.settings.failurePolicy === 'open' && !this.plugin.isRunning) {
       this.plugin.noteBypass();
       return null;
     }

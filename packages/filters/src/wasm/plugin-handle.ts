@@ -89,6 +89,11 @@ export class PluginHandle {
     return before;
   }
 
+  /** True when acquire() has something to give without starting anything; takes no turn. */
+  get isRunning(): boolean {
+    return this.#roots.some(root => root !== null && root.vm.failure === null);
+  }
+
   /** A request passes without the plugin. */
   noteBypass(): void {
     this.stats.lane.inc(this.stats.bypassed);

@@ -162,6 +162,16 @@ test('instances take turns, and one that dies takes only its own streams with it
   assert.equal(await statusOf(worker), '503');
 });
 
+test('instances take turns under FAIL_OPEN, too', async t => {
+  const worker = await workerOf(t, { limits: { instances: 2 }, plugin: OPEN });
+  const { puppet } = worker;
+  puppet.on.proxy_on_request_headers = trap;
+  assert.equal(await statusOf(worker), '200');
+  assert.equal(worker.stat('dragoman.plugin.plugin.instances'), 1);
+  assert.equal(await statusOf(worker), '200');
+  assert.equal(worker.stat('dragoman.plugin.plugin.instances'), 0);
+});
+
 test('errors are exactly the requests that trap: every tenth of four hundred on eight connections', async t => {
   // A plugin that looks at responses, too, owes them to the requests in flight when it dies: these follow the policy.
   const worker = await workerOf(t, { callbacks: ['proxy_on_request_headers', 'proxy_on_log'] });
