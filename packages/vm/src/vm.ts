@@ -51,6 +51,8 @@ export interface VmOptions {
 type DeferredAction = () => void;
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
+/** More streams than this at a time are rare. */
+const MAX_ENDED_STREAMS = 256;
 
 /** One instance. Made by Vm.start(). */
 export class Vm {
@@ -82,6 +84,8 @@ export class Vm {
   localResponseSent = false;
   readonly #vmContext: Context;
   readonly #contexts = new Map<number, Context>();
+  /** Kept here and not with those who use them: an instance that is gone must take them with it. */
+  readonly #endedStreams: StreamContext[] = [];
   #nextContextId = 1;
   #depth = 0;
   #deferred: DeferredAction[] = [];
@@ -145,9 +149,15 @@ export class Vm {
     return root;
   }
 
-  /** A context for one stream, not yet announced to the guest; reusable after its end through reset(). */
+  /** A context for one stream, not yet announced to the guest. */
   newStream(): StreamContext {
-    return new StreamContext(this);
+    return this.#endedStreams.pop() ?? new StreamContext(this);
+  }
+
+  /** Takes back the context of a stream that has ended, from one who has forgotten it: it will be another stream's. */
+  reuseStream(stream: StreamContext): void {
+    if (this.failure === null && this.#endedStreams.length < MAX_ENDED_STREAMS)
+      this.#endedStreams.push(stream);
   }
 
   /** The context with that id, or undefined; id 0 is the VM's own. */

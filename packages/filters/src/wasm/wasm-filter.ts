@@ -160,9 +160,9 @@ export class WasmFilter implements HttpFilter, StreamHost {
     this.#requestBody.attach(null);
     this.#responseBody.attach(null);
     if (!reusable) return;
-    if (this.#context !== null && this.#context.vm.failure !== null) this.#context = null;
-    this.#spare = this.#context;
+    const context = this.#context;
     this.#context = null;
+    context?.vm.reuseStream(context);
     this.#bypassed = false;
     this.#bufferingRequest = this.#bufferingResponse = false;
     this.#continueDecode = this.#continueEncode = false;
@@ -171,16 +171,11 @@ export class WasmFilter implements HttpFilter, StreamHost {
     this.#instance.recycle(this);
   }
 
-  /** The context of the stream before, ready for the next one. */
-  #spare: StreamContext | null = null;
-
   #begin(stream: Stream, root: RootContext): boolean {
     this.#stream = stream;
     this.#requestBody.attach(stream);
     this.#responseBody.attach(stream);
-    const spare = this.#spare;
-    this.#spare = null;
-    this.#context = spare !== null && spare.vm === root.vm ? spare : root.vm.newStream();
+    this.#context = root.vm.newStream();
     return this.#context.begin(root, this);
   }
 

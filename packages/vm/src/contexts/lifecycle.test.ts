@@ -256,6 +256,23 @@ describe('stream contexts', () => {
     assert.equal(vm.contextCount, 1);
   });
 
+  test('the context of a stream that has ended is used again, by this instance and while it lives', () => {
+    const { vm, root, stream, puppet } = startStream();
+    stream.end();
+    vm.reuseStream(stream);
+    assert.equal(vm.newStream(), stream);
+    stream.begin(root, new RecordingStream());
+    assert.equal(stream.id, 3);
+    puppet.on.proxy_on_request_headers = () => {
+      throw new WebAssembly.RuntimeError('unreachable');
+    };
+    stream.onRequestHeaders(requestHeaders(), true);
+    assert.equal(stream.diedHere, true);
+    stream.end();
+    vm.reuseStream(stream);
+    assert.notEqual(vm.newStream(), stream);
+  });
+
   test('a stream that the guest has changed or answered says so', () => {
     for (const [call, ...args] of [
       ['proxy_add_header_map_value', 0, 'x', 'y'],
