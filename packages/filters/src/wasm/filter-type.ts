@@ -66,6 +66,7 @@ export const wasmFilterType: HttpFilterType<Wasm> = {
 export class WasmFilterInstance implements HttpFilterInstance {
   readonly plugin: PluginHandle;
   readonly listener: FilterContext['listener'];
+  readonly clusters: FilterContext['clusters'];
   readonly node: Node | undefined;
   /** The guest has a body callback of that direction, or its lack of one means something (paused headers go on). */
   readonly wantsRequestData: boolean;
@@ -78,6 +79,7 @@ export class WasmFilterInstance implements HttpFilterInstance {
   constructor(plugin: PluginHandle, context: FilterContext, node: Node | undefined) {
     this.plugin = plugin;
     this.listener = context.listener;
+    this.clusters = context.clusters;
     this.node = node;
     const vm = plugin.acquire()?.vm;
     const callbacks = vm?.callbacks;

@@ -4,7 +4,9 @@ import type { Locality, Node } from '@dragoman/config';
 import { jsonProperty, type PropertyMap, type PropertyMessage, utf8Property, writeField } from '@dragoman/vm';
 
 type Fields = Readonly<Record<string, unknown>>;
-const EMPTY: Uint8Array = new Uint8Array(0);
+const NO_ENTRIES: PropertyMap = { get: () => undefined, entries: () => [] };
+/** Envoy's own: plugins know the proxy they run in by it. */
+const USER_AGENT_NAME = 'envoy';
 
 /** google.protobuf.Struct: one map entry (key 1, value 2) per member in field 1. */
 export function encodeStruct(fields: Fields): Buffer {
@@ -41,7 +43,11 @@ export function metadataProperty(
 ): PropertyMessage {
   const namespaces = filterMetadata ?? {};
   return {
-    field: name => (name === 'filter_metadata' ? (jsonProperty(namespaces) as PropertyMap) : undefined),
+    field: name => {
+      if (name === 'filter_metadata') return jsonProperty(namespaces);
+      // Filters keep no metadata of other types.
+      return name === 'typed_filter_metadata' ? NO_ENTRIES : undefined;
+    },
     serialize: () =>
       Buffer.concat(
         Object.entries(namespaces).map(([namespace, fields]) => {
@@ -70,20 +76,37 @@ export function localityProperty(locality: Locality | undefined): PropertyMessag
 
 /** envoy.config.core.v3.Node: id 1, cluster 2, metadata 3, locality 4, user agent name 6. */
 export function nodeProperty(node: Node | undefined): PropertyMessage {
+  const { id = '', cluster = '', metadata, locality, userAgentName = '' } = node ?? {};
+  const userAgent = userAgentName === '' ? USER_AGENT_NAME : userAgentName;
   return {
     field: name => {
-      if (name === 'id') return utf8Property(node?.id ?? '');
-      if (name === 'cluster') return utf8Property(node?.cluster ?? '');
-      if (name === 'metadata') return jsonProperty(node?.metadata ?? {});
-      if (name === 'locality') return localityProperty(node?.locality);
-      return name === 'user_agent_name' ? utf8Property(node?.userAgentName ?? '') : undefined;
+      switch (name) {
+        case 'id':
+          return utf8Property(id);
+        case 'cluster':
+          return utf8Property(cluster);
+        case 'metadata':
+          return jsonProperty(metadata ?? {});
+        case 'locality':
+          return localityProperty(locality);
+        case 'user_agent_name':
+          return utf8Property(userAgent);
+        case 'user_agent_version':
+          return '';
+        case 'dynamic_parameters':
+          return NO_ENTRIES;
+        case 'extensions':
+        case 'client_features':
+        case 'listening_addresses':
+          return [];
+      }
+      return undefined;
     },
     serialize: () => {
-      if (node === undefined) return EMPTY;
-      const parts = [textField(1, node.id), textField(2, node.cluster)];
-      if (node.metadata !== undefined) parts.push(writeField(3, encodeStruct(node.metadata as Fields)));
-      if (node.locality !== undefined) parts.push(writeField(4, localityProperty(node.locality).serialize()));
-      parts.push(textField(6, node.userAgentName));
+      const parts = [textField(1, id), textField(2, cluster)];
+      if (metadata !== undefined) parts.push(writeField(3, encodeStruct(metadata as Fields)));
+      if (locality !== undefined) parts.push(writeField(4, localityProperty(locality).serialize()));
+      parts.push(textField(6, userAgent));
       return Buffer.concat(parts);
     },
   };

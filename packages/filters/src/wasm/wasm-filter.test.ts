@@ -52,6 +52,7 @@ class FakeStream {
     this.requestHeaders = headers;
     this.info.reset(1_700_000_000_000, 0);
     this.info.protocol = 'HTTP/1.1';
+    this.info.connection = this.connection;
   }
 
   get asStream(): Stream {
@@ -150,6 +151,7 @@ function pluginOnWorker(config: Partial<WasmPluginConfig> & { policy?: FailurePo
   const context = {
     listener: { name: 'main', direction: 'INBOUND' },
     timers: new Timers(clock),
+    clusters: new Map([['app', { name: 'app', metadata: undefined, hosts: [] }]]),
   } as unknown as FilterContext;
   const start = (more: Partial<PluginSettings> = {}) =>
     new WasmFilterInstance(

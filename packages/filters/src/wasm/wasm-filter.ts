@@ -25,7 +25,7 @@ import {
 import type { WasmFilterInstance } from './filter-type.ts';
 import { setStreamProperty } from './foreign/filter-state.ts';
 import { StreamBody } from './stream-body.ts';
-import { streamProperty } from './stream-properties.ts';
+import { StreamAttributes } from './stream-properties.ts';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 const STOP_ITERATION = 1;
@@ -41,6 +41,7 @@ export class WasmFilter implements HttpFilter, StreamHost {
   readonly #instance: WasmFilterInstance;
   readonly #requestBody: StreamBody;
   readonly #responseBody: StreamBody;
+  readonly #attributes: StreamAttributes;
   #stream: Stream | null = null;
   #context: StreamContext | null = null;
   /** The guest has no say in this stream any more: it died, or nothing of it was there to begin with. */
@@ -66,6 +67,7 @@ export class WasmFilter implements HttpFilter, StreamHost {
     this.wantsResponseData = instance.wantsResponseData;
     this.#requestBody = new StreamBody(this, false);
     this.#responseBody = new StreamBody(this, true);
+    this.#attributes = new StreamAttributes(instance);
   }
 
   /** For foreign functions that act on the proxy's stream; null between streams. */
@@ -308,7 +310,7 @@ export class WasmFilter implements HttpFilter, StreamHost {
 
   getProperty(path: readonly string[]): PropertyValue {
     if (this.#stream === null || this.#context === null) return undefined;
-    return streamProperty(this.#stream, this.#context, this.#instance, path);
+    return this.#attributes.read(this.#stream, this.#context, path);
   }
 
   setProperty(key: string, value: Buffer): Status {

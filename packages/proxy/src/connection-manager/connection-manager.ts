@@ -28,6 +28,7 @@ import type { ManagerSettings } from './settings.ts';
 export interface ConnectionManagerParts {
   readonly settings: ManagerSettings;
   readonly worker: WorkerServices;
+  readonly filterChainName: string;
   /** "listener.127.0.0.1_10000." */
   readonly listenerStatPrefix: string;
   readonly bufferLimitBytes: number;
@@ -45,6 +46,7 @@ export class ConnectionManager {
   readonly lane: StatLane;
   readonly stats: ManagerStats;
   readonly listenerStats: ListenerHttpStats;
+  readonly filterChainName: string;
   readonly bufferLimitBytes: number;
   readonly filterInstances: readonly HttpFilterInstance[];
   readonly createTerminal: (stream: Stream) => TerminalFilter;
@@ -82,6 +84,7 @@ export class ConnectionManager {
       headersWithUnderscores: parts.settings.underscores,
     });
     this.headTimeout = headTimeout(parts.settings, this.stats);
+    this.filterChainName = parts.filterChainName;
     this.bufferLimitBytes = parts.bufferLimitBytes;
     this.filterInstances = parts.filterInstances;
     this.createTerminal = parts.createTerminal;

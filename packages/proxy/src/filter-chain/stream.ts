@@ -182,6 +182,7 @@ export class Stream {
     this.info.downstreamRemoteAddress = connection.remoteAddress;
     this.info.downstreamRemotePort = connection.remotePort;
     this.info.protocol = encoder.protocol;
+    this.info.filterChainName = manager.filterChainName;
     if (endStream) this.info.lastDownstreamRxByteMs = nowMs;
     this.decode.reset(manager.bufferLimitBytes);
     this.encode.reset(manager.bufferLimitBytes);

@@ -41,6 +41,7 @@ export function compileConnectionManager(
   config: HttpConnectionManager,
   listener: Listener,
   context: ChainContext,
+  filterChainName: string,
 ): ConnectionManager {
   const settings = new ManagerSettings(config);
   const compiler = new HttpFilterCompiler(
@@ -60,6 +61,7 @@ export function compileConnectionManager(
   return new ConnectionManager({
     settings,
     worker: context.worker,
+    filterChainName,
     listenerStatPrefix: context.listenerStatPrefix,
     bufferLimitBytes: listener.perConnectionBufferLimitBytes ?? DEFAULTS.perConnectionBufferLimitBytes,
     routes: routesOf(config, compiler, context.worker.runtime),

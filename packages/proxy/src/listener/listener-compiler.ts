@@ -127,7 +127,7 @@ function compileHandler(chain: FilterChain, config: Listener, context: ListenerC
     case HTTP_CONNECTION_MANAGER: {
       const manager = filter.typedConfig!.value as HttpConnectionManager;
       return new HttpConnectionHandler(
-        compileConnectionManager(manager, config, context),
+        compileConnectionManager(manager, config, context, chain.name),
         manager.http2ProtocolOptions,
       );
     }

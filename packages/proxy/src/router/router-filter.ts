@@ -232,6 +232,9 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler, RequestTim
     this.#pending = null;
     this.#upstream = upstream;
     this.#timers.onReady();
+    const nowMs = this.#stream.worker.timers.clock.nowMs();
+    info.upstreamPoolReadyMs = nowMs - info.startMs;
+    info.firstUpstreamTxByteMs = nowMs;
     info.upstreamLocalAddress = upstream.localAddress;
     info.upstreamRemoteAddress = upstream.host.addressText;
     info.upstreamProtocol = upstream.protocol;

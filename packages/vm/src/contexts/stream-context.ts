@@ -262,10 +262,12 @@ export class StreamContext extends Context {
     vm.leave();
   }
 
-  /** The end: done (its result is ignored, S25), then delete. Nothing of the stream is reached afterwards. */
+  /** The end: done (its result is ignored, S25), then delete. Maps and bodies are out of reach already. */
   end(): void {
     if (!this.live) return;
     this.live = false;
+    this.dropRequest();
+    this.#dropResponse();
     const { onDone, onDelete } = this.vm.callbacks;
     if (onDone !== null) this.#lastCall('proxy_on_done', onDone);
     if (onDelete !== null) this.#lastCall('proxy_on_delete', onDelete);
