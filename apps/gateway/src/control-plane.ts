@@ -4,7 +4,7 @@
 import { writeFileSync } from 'node:fs';
 import { AdminServer, type ServerState, ServerStats } from '@dragoman/admin';
 import { DragomanError, systemClock } from '@dragoman/base';
-import { hasLimitedPlugins, releaseWorkerSharedState } from '@dragoman/filters';
+import { hasLimitedPlugins, releaseWorkerSharedState, SharedStateStats } from '@dragoman/filters';
 import { compileStatsMatcher, compileStringMatcher, PrometheusText } from '@dragoman/metrics';
 import { type BoundListener, ClusterDirectory, clusterResolvers, type Snapshot } from '@dragoman/proxy';
 import type { StatLane } from '@dragoman/shm';
@@ -46,6 +46,7 @@ export class ControlPlane implements FleetOwner {
   readonly #onQuit: () => void;
   /** Counter of replaced workers. */
   readonly #workerRestarts: number;
+  readonly #sharedStateStats: SharedStateStats;
   #listeners: readonly BoundListener[] = [];
   #flushTimer: NodeJS.Timeout | null = null;
   #pluginWatch: PluginWatch | null = null;
@@ -68,6 +69,7 @@ export class ControlPlane implements FleetOwner {
       startTimeMs,
     });
     this.#workerRestarts = lane.counter('dragoman.worker_restarts');
+    this.#sharedStateStats = new SharedStateStats(lane, configuration.attachments);
     this.#serverStats.add('server.static_unknown_fields', unknownFieldCount);
     this.#directory = new ClusterDirectory({
       lane,
@@ -247,6 +249,7 @@ export class ControlPlane implements FleetOwner {
 
   #refreshStats(): void {
     this.#directory.refreshStats();
+    this.#sharedStateStats.refresh();
     this.#serverStats.refresh({
       state: this.#state,
       nowMs: Date.now(),

@@ -21,6 +21,7 @@ export { prepareLocalRateLimits } from './local-rate-limit/shared-buckets.ts';
 export { GUARD_ATTACHMENT, hasLimitedPlugins, SHARED_STATE_ATTACHMENT } from './wasm/attachments.ts';
 export { type PreparedPlugins, type PrepareOptions, prepareWasmPlugins } from './wasm/prepare.ts';
 export { arenaOwner, releaseWorkerSharedState } from './wasm/shared-state.ts';
+export { SharedStateStats } from './wasm/shared-state-stats.ts';
 
 /** All HTTP filters of this package; the router is the proxy's own. */
 export const httpFilterTypes: readonly HttpFilterType[] = [

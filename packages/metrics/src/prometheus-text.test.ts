@@ -52,6 +52,8 @@ test('default tags come out with the labels and the order of Envoy', () => {
       'envoy_wasm_failures{dragoman_plugin="my.plugin",dragoman_cause="stack_overflow"}',
     'dragoman.plugin.my.plugin.memory_bytes':
       'envoy_dragoman_plugin_memory_bytes{dragoman_plugin="my.plugin"}',
+    'dragoman.shared_state.my.vm.used_bytes':
+      'envoy_dragoman_shared_state_used_bytes{dragoman_vm_id="my.vm"}',
     'dragoman.plugin.my.plugin.recycled.age':
       'envoy_dragoman_plugin_recycled{dragoman_plugin="my.plugin",dragoman_cause="age"}',
     'wasm.my.plugin.vm_reload': 'envoy_wasm_my_plugin_vm_reload{}',

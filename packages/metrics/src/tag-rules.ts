@@ -49,6 +49,7 @@ export const REGEX_RULES: readonly RegexRule[] = [
   { tag: 'dragoman.plugin', regex: '^wasm\\.((.+)\\.)failures\\.\\w+$' },
   { tag: 'dragoman.cause', regex: '^wasm\\..+\\.failures(\\.(\\w+))$' },
   { tag: 'dragoman.plugin', regex: `^dragoman\\.plugin\\.((.+?)\\.)(?:recycled\\.)?\\w+$` },
+  { tag: 'dragoman.vm_id', regex: '^dragoman\\.shared_state\\.((.+)\\.)\\w+$' },
   { tag: 'dragoman.cause', regex: '^dragoman\\.plugin\\..+\\.recycled(\\.(\\w+))$' },
 ];
 

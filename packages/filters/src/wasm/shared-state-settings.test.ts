@@ -3,9 +3,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Node } from '@dragoman/config';
-import { Arena, EnqueueResult, SetResult, SharedDataStore, SharedQueueStore } from '@dragoman/shm';
+import {
+  Arena,
+  EnqueueResult,
+  SetResult,
+  SharedDataStore,
+  SharedQueueStore,
+  StatLane,
+  StatTable,
+} from '@dragoman/shm';
 import { sharedStateMemory } from './shared-state.ts';
 import { readSharedStateSettings } from './shared-state-settings.ts';
+import { SharedStateStats } from './shared-state-stats.ts';
 
 const nodeWith = (wasm_shared_state: unknown) =>
   ({ metadata: { dragoman: { wasm_shared_state } } }) as unknown as Node;
@@ -49,6 +58,24 @@ test('the memory keeps to what is set for all and for one VM id, also when the s
   const again = sharedStateMemory(new Map([['wasm:shared-state', memory]]), settings(3), ['plain']);
   assert.equal(again, memory);
   assert.equal(data.set('plain', 'c', value, 0), SetResult.OK);
+});
+
+test('what each VM id keeps and may keep is shown', () => {
+  const settings = readSharedStateSettings(nodeWith({ heap_mib: 1, budget_kib: 2 }));
+  const memory = sharedStateMemory(undefined, settings, ['', 'a']);
+  new SharedDataStore(new Arena(memory, 2)).set('a', 'key', Buffer.alloc(100), 0);
+  const table = new StatTable();
+  const laneMemory = StatLane.create();
+  table.addLane(laneMemory);
+  const stats = new SharedStateStats(new StatLane(laneMemory), new Map([['wasm:shared-state', memory]]));
+  stats.refresh();
+  const { gauges } = table.snapshot();
+  const shown = (name: string) => gauges.get(`dragoman.shared_state.${name}`)?.value;
+  assert.deepEqual(
+    ['a.used_bytes', 'a.limit_bytes', 'unnamed.used_bytes', 'unnamed.limit_bytes'].map(shown),
+    [100 + 'key'.length + 64, 2048, 0, 2048],
+  );
+  new SharedStateStats(new StatLane(StatLane.create()), new Map()).refresh();
 });
 
 test('mistakes are named with their path', () => {

@@ -7,8 +7,8 @@ import { SHARED_STATE_ATTACHMENT } from './attachments.ts';
 import type { SharedStateSettings } from './shared-state-settings.ts';
 
 /** The main thread's id; it must not wait long for a lock, because only it can take one from a dead thread. */
-const MAIN_THREAD = 1;
-const MAIN_WAIT_LIMIT_MS = 50;
+export const MAIN_THREAD = 1;
+export const MAIN_WAIT_LIMIT_MS = 50;
 
 /** Id of a worker among the owners of the arena; a replaced worker has that of the one before. */
 export function arenaOwner(workerIndex: number): number {

@@ -67,6 +67,10 @@ test('a budget covers keys, values and queued items of one namespace', () => {
   assert.equal(data.setPolicy('vm', { limitBytes: 5000 }), true);
   assert.equal(queues.enqueue(queue, Buffer.alloc(200)), EnqueueResult.OK);
   assert.deepEqual(data.usage('vm'), { usedBytes: 1 + 64 + 900 + 1 + 200 + 16, limitBytes: 5000 });
+  assert.deepEqual(data.namespaces(), [
+    { name: 'other', usedBytes: 1 + 64 + 900, limitBytes: 1000 },
+    { name: 'vm', ...data.usage('vm') },
+  ]);
 });
 
 test('a full heap refuses and stays usable', () => {

@@ -87,6 +87,11 @@ export function setNamespacePolicy(arena: Arena, namespace: number, policy: Name
   if (queueItemLimit !== undefined) arena.put(namespace + Word.QUEUE_ITEM_LIMIT, queueItemLimit);
 }
 
+export function namespaceName(arena: Arena, namespace: number): string {
+  const at = (namespace + Word.NAME) * 4;
+  return arena.bytes.toString('utf8', at, at + arena.words[namespace + Word.NAME_LENGTH]);
+}
+
 export function namespaceUsage(arena: Arena, namespace: number): { usedBytes: number; limitBytes: number } {
   const { words } = arena;
   return {

@@ -1,7 +1,7 @@
 // Values that threads share, by namespace and key, with compare-and-set: the store behind proxy_get_shared_data and
 // proxy_set_shared_data (ABI reference 7.2). Each call is one transaction; making room takes some of its own before it.
 
-import type { Arena } from './arena.ts';
+import { type Arena, ArenaWord } from './arena.ts';
 import {
   ENTRY_OVERHEAD_BYTES,
   EntryWord,
@@ -19,6 +19,7 @@ import {
   findNamespace,
   type NamespacePolicy,
   NamespaceWord,
+  namespaceName,
   namespaceUsage,
   removeNamespace,
   setNamespacePolicy,
@@ -159,6 +160,21 @@ export class SharedDataStore {
       const space = findNamespace(arena, encodeName(namespace), true);
       if (space !== 0) setNamespacePolicy(arena, space, policy);
       return space !== 0;
+    });
+  }
+
+  /** All namespaces, the newest first. */
+  namespaces(): { readonly name: string; readonly usedBytes: number; readonly limitBytes: number }[] {
+    const arena = this.#arena;
+    return arena.transact(() => {
+      const found = [];
+      for (
+        let space = arena.words[ArenaWord.NAMESPACES];
+        space !== 0;
+        space = arena.words[space + NamespaceWord.NEXT]
+      )
+        found.push({ name: namespaceName(arena, space), ...namespaceUsage(arena, space) });
+      return found;
     });
   }
 
