@@ -2,10 +2,12 @@
 // One for each thread that runs guests, because only one call runs on a thread. The other side is watchdog.ts.
 
 import { KillWordLayout } from './module-rewriter/inserted-code.ts';
+import { nativeThreadId } from './thread-cpu-time.ts';
 
 const CALL_NUMBER = KillWordLayout.CallNumber / 4;
 const DEADLINE_MS = KillWordLayout.DeadlineMs / 4;
 const GROWTH_REFUSED = KillWordLayout.GrowthRefused / 4;
+const THREAD_ID = KillWordLayout.ThreadId / 4;
 const MAX_NUMBER = 0x7fff_ffff;
 
 /** Bit that the watchdog adds to the number of a call that must end. */
@@ -19,11 +21,15 @@ export class Guard {
   #number: number;
   #depth = 0;
 
-  /** The memory of an earlier guard must not be used again from `lastNumber` 0: its numbers would come a second time. */
+  /**
+   * To be made on the thread that runs the calls. The memory of an earlier guard must not be used again from `lastNumber` 0:
+   * its numbers would come a second time.
+   */
   constructor(memory: WebAssembly.Memory = Guard.createMemory(), lastNumber = 0) {
     this.memory = memory;
     this.#number = lastNumber;
     this.#words = new Int32Array(memory.buffer);
+    this.#words[THREAD_ID] = nativeThreadId();
   }
 
   /** The memory for a guard, for a thread that makes it for another. */

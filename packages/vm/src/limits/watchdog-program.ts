@@ -1,6 +1,7 @@
 // The program of the watchdog's thread: looks at the guards all the time, and hears from the main thread which there are.
 
 import { parentPort, workerData } from 'node:worker_threads';
+import { threadCpuTimeMs } from './thread-cpu-time.ts';
 import { Watchdog } from './watchdog.ts';
 
 /** What the thread is given. */
@@ -22,6 +23,7 @@ const port = parentPort!;
 const { stuckAfterMs } = workerData as WatchdogData;
 const watchdog = new Watchdog({
   ...(stuckAfterMs === undefined ? {} : { stuckAfterMs }),
+  cpuTimeMs: threadCpuTimeMs,
   onStuck: id => port.postMessage({ stuck: id } satisfies StuckMessage),
 });
 

@@ -6,6 +6,7 @@ import { KillWordLayout } from './module-rewriter/inserted-code.ts';
 
 const CALL_NUMBER = KillWordLayout.CallNumber / 4;
 const DEADLINE_MS = KillWordLayout.DeadlineMs / 4;
+const THREAD_ID = KillWordLayout.ThreadId / 4;
 
 /** Time between two looks when nothing is near its end. A call ends at most this much after its deadline. */
 export const WATCH_INTERVAL_MS = 10;
@@ -18,8 +19,8 @@ export interface WatchdogOptions {
   onKill?(id: number): void;
   /** The thread of this guard does not come out of a killed call; called once for each such call. */
   onStuck?(id: number): void;
-  /** CPU time that the thread of this guard has used, in milliseconds; null: not known. */
-  cpuTimeMs?(id: number): number | null;
+  /** CPU time that a thread has used, by the id its guard gives, in milliseconds; null: not known. */
+  cpuTimeMs?(threadId: number): number | null;
   readonly stuckAfterMs?: number;
 }
 
@@ -105,7 +106,7 @@ export class Watchdog {
    * passed. So a call whose thread waits for a processor has up to twice its deadline, and an endless one no more either.
    */
   #consumed(watched: Watched, stepMs: number): number {
-    const cpuMs = this.#options.cpuTimeMs?.(watched.id) ?? null;
+    const cpuMs = this.#options.cpuTimeMs?.(watched.words[THREAD_ID]) ?? null;
     const before = watched.cpuMs;
     watched.cpuMs = cpuMs;
     if (cpuMs === null || before === null) return stepMs;

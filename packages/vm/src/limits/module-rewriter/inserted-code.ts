@@ -13,6 +13,8 @@ export const KillWordLayout = {
   DeadlineMs: 4,
   /** Number of the last call in which the guest's memory was not allowed to grow. */
   GrowthRefused: 8,
+  /** The system's id of the thread that runs the calls; 0: not known. */
+  ThreadId: 12,
 } as const;
 
 const I32_CONST = 0x41;
