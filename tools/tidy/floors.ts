@@ -15,6 +15,7 @@ export const FLOORS: Record<string, number> = {
   'packages/vm': 2,
   'packages/lua': 2,
   'packages/pool': 3,
+  'packages/middleware': 3,
   'packages/proxy': 3,
   'packages/filters': 4,
   'packages/admin': 4,
