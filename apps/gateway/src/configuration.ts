@@ -15,7 +15,17 @@ import {
   prepareLocalRateLimits,
   prepareWasmPlugins,
 } from '@dragoman/filters';
-import { clusterManagerSupport, compileFormat, tlsSupport, transportAttachments } from '@dragoman/proxy';
+import {
+  CONNECTION_COUNTS_ATTACHMENT,
+  clusterManagerSupport,
+  compileFormat,
+  connectionCountsMemory,
+  OVERLOAD_STATE_ATTACHMENT,
+  OverloadState,
+  overloadSupport,
+  tlsSupport,
+  transportAttachments,
+} from '@dragoman/proxy';
 import type { StatLane } from '@dragoman/shm';
 import type { Settings } from './command-line.ts';
 import type { LogWriter } from './logging/log-writer.ts';
@@ -65,6 +75,17 @@ function checkFormatString(format: string): string | null {
   }
 }
 
+/** Memory in which the workers see what is too much, and count their connections. */
+function overloadAttachments(bootstrap: Bootstrap, concurrency: number): Map<string, unknown> {
+  const listeners = bootstrap.staticResources?.listeners.length ?? 0;
+  return new Map<string, unknown>([
+    [CONNECTION_COUNTS_ATTACHMENT, connectionCountsMemory(listeners, concurrency)],
+    ...(bootstrap.overloadManager === undefined
+      ? []
+      : [[OVERLOAD_STATE_ATTACHMENT, OverloadState.createMemory()] as const]),
+  ]);
+}
+
 export async function readConfiguration(
   settings: Settings,
   options: ReadOptions,
@@ -77,7 +98,7 @@ export async function readConfiguration(
     },
     {
       unknownFields: settings.allowUnknownStaticFields ? 'warn' : 'error',
-      support: [filterSupport(), httpFilterSupport, clusterManagerSupport, tlsSupport],
+      support: [filterSupport(), httpFilterSupport, clusterManagerSupport, overloadSupport, tlsSupport],
       checkFormatString,
     },
   );
@@ -99,6 +120,7 @@ export async function readConfiguration(
     ...prepared.attachments,
     ...prepareLocalRateLimits(bootstrap),
     ...transportAttachments(bootstrap),
+    ...overloadAttachments(bootstrap, settings.concurrency),
   ]);
   return {
     configuration: failed ? null : { bootstrap, attachments, unknownFieldCount },

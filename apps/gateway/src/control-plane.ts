@@ -6,7 +6,17 @@ import { AdminServer, type ServerState, ServerStats } from '@dragoman/admin';
 import { DragomanError, systemClock } from '@dragoman/base';
 import { hasLimitedPlugins, releaseWorkerSharedState, SharedStateStats } from '@dragoman/filters';
 import { compileStatsMatcher, compileStringMatcher, PrometheusText } from '@dragoman/metrics';
-import { type BoundListener, ClusterDirectory, clusterResolvers, type Snapshot } from '@dragoman/proxy';
+import {
+  type BoundListener,
+  ClusterDirectory,
+  CONNECTION_COUNTS_ATTACHMENT,
+  clusterResolvers,
+  collectGarbage,
+  OVERLOAD_STATE_ATTACHMENT,
+  OverloadManager,
+  releaseWorkerConnections,
+  type Snapshot,
+} from '@dragoman/proxy';
 import type { StatLane } from '@dragoman/shm';
 import { AdminFacade } from './admin-facade.ts';
 import type { Settings } from './command-line.ts';
@@ -51,6 +61,7 @@ export class ControlPlane implements FleetOwner {
   #flushTimer: NodeJS.Timeout | null = null;
   #pluginWatch: PluginWatch | null = null;
   #tlsWatch: TlsFileWatch | null = null;
+  readonly #overload: OverloadManager | null;
   #state: ServerState = 'INITIALIZING';
 
   /** `onQuit` is called when somebody asks the admin interface to end the process. */
@@ -82,6 +93,7 @@ export class ControlPlane implements FleetOwner {
       statValue: name => stats.value(name),
     });
     this.#runtime = new RuntimeLayers(bootstrap, merged => fleet.setRuntime(merged));
+    this.#overload = this.#makeOverloadManager();
     this.#admin = bootstrap.admin?.address === undefined ? null : this.#makeAdmin();
   }
 
@@ -125,6 +137,7 @@ export class ControlPlane implements FleetOwner {
     if (settings.mode === 'init_only') return;
     log.log('info', 'config', 'all dependencies initialized. starting workers');
     if (hasLimitedPlugins(this.#configuration.attachments)) this.#pluginWatch = new PluginWatch(fleet, log);
+    this.#overload?.start();
     this.#listeners = await fleet.start(this);
     this.#countListeners(listeners.length);
     this.#tlsWatch = new TlsFileWatch(bootstrap, {
@@ -152,6 +165,7 @@ export class ControlPlane implements FleetOwner {
   /** Ends everything at once. */
   async close(): Promise<void> {
     if (this.#flushTimer !== null) clearInterval(this.#flushTimer);
+    this.#overload?.close();
     this.#directory.close();
     this.#tlsWatch?.close();
     await Promise.all([this.#admin?.close(), this.#foundations.fleet.close(), this.#pluginWatch?.close()]);
@@ -181,11 +195,28 @@ export class ControlPlane implements FleetOwner {
 
   onWorkerDeath(workerIndex: number): void {
     this.#directory.releaseWorker(workerIndex);
-    releaseWorkerSharedState(this.#configuration.attachments, workerIndex);
+    const { attachments } = this.#configuration;
+    releaseWorkerSharedState(attachments, workerIndex);
+    const counts = attachments.get(CONNECTION_COUNTS_ATTACHMENT) as SharedArrayBuffer;
+    releaseWorkerConnections(counts, this.#foundations.settings.concurrency, workerIndex);
   }
 
   onWorkerReplaced(): void {
     this.#foundations.lane.inc(this.#workerRestarts);
+  }
+
+  #makeOverloadManager(): OverloadManager | null {
+    const { bootstrap, attachments } = this.#configuration;
+    const { lane, log, fleet } = this.#foundations;
+    if (bootstrap.overloadManager === undefined) return null;
+    return new OverloadManager(bootstrap.overloadManager, {
+      ...{ lane, clock: systemClock, logger: log },
+      memory: attachments.get(OVERLOAD_STATE_ATTACHMENT) as SharedArrayBuffer,
+      shrinkHeap: () => {
+        collectGarbage();
+        fleet.collectGarbage();
+      },
+    });
   }
 
   #makeAdmin(): AdminServer {

@@ -127,6 +127,11 @@ export class WorkerFleet {
     this.#tellAll('runtime', merged);
   }
 
+  /** Every worker gives memory back. */
+  collectGarbage(): void {
+    this.#tellAll('collect-garbage', null);
+  }
+
   setDraining(draining: boolean): void {
     this.#tellAll('set-draining', draining);
   }

@@ -33,6 +33,7 @@ export default function serve(channel: WorkerChannel<WorkerData>): void {
     'reload-tls': () => server.reloadTls(),
     'stop-listeners': (inboundOnly: boolean) => server.stopListeners(inboundOnly),
     'set-draining': (draining: boolean) => server.setDraining(draining),
+    'collect-garbage': () => server.collectGarbage(),
     drain: () => server.drain(),
     close: () => server.close(),
     'log-levels': (levels: LogLevelTable) => logger.levels.assign(levels),

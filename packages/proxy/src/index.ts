@@ -34,6 +34,15 @@ export { GrpcMethod, type GrpcMethodListener, type GrpcMethodStream } from './gr
 export { GrpcStream, type GrpcStreamListener } from './grpc/grpc-stream.ts';
 export { type GrpcHead, GrpcTarget, grpcServiceFields } from './grpc/grpc-target.ts';
 export { HTTP_CONNECTION_MANAGER, ROUTER } from './listener/filter-chain-compiler.ts';
+export {
+  CONNECTION_COUNTS_ATTACHMENT,
+  connectionCountsMemory,
+  releaseWorkerConnections,
+} from './overload/connection-limits.ts';
+export { collectGarbage } from './overload/garbage.ts';
+export { OverloadManager } from './overload/overload-manager.ts';
+export { OVERLOAD_STATE_ATTACHMENT, OverloadState } from './overload/overload-state.ts';
+export { overloadSupport } from './overload/overload-support.ts';
 export { cookie } from './route/cookie.ts';
 export { HeaderMatcher } from './route/header-matcher.ts';
 export { compileHeaderMutations, type HeaderMutations } from './route/header-mutations.ts';

@@ -75,6 +75,7 @@ export const connectionManagerSupport: SupportDeclaration = {
       'strip_trailing_host_dot',
       'stream_error_on_invalid_http_message',
       'append_x_forwarded_port',
+      'append_local_overload',
       'forward_client_cert_details',
       'set_current_client_cert_details',
     ],
@@ -124,7 +125,6 @@ export const connectionManagerSupport: SupportDeclaration = {
   harmless: {
     [MANAGER]: {
       http3_protocol_options: 'there is no HTTP/3 listener',
-      append_local_overload: 'there is no overload manager',
     },
   },
 };

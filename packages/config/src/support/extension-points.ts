@@ -65,6 +65,7 @@ export const EXTENSION_POINTS: Readonly<Record<string, string>> = {
   'envoy.config.bootstrap.v3.Bootstrap.typed_dns_resolver_config': 'envoy.network.dns_resolver',
   'envoy.config.bootstrap.v3.Bootstrap.default_regex_engine': 'envoy.regex_engines',
   'envoy.config.overload.v3.OverloadManager.resource_monitors': 'envoy.resource_monitors',
+  'envoy.config.overload.v3.OverloadAction.typed_config': 'envoy.overload_actions',
   'envoy.config.trace.v3.Tracing.http': 'envoy.tracers',
   'envoy.extensions.filters.http.compressor.v3.Compressor.compressor_library': 'envoy.compression.compressor',
   'envoy.extensions.filters.http.decompressor.v3.Decompressor.decompressor_library':

@@ -16,6 +16,7 @@ import { isGrpcContentType } from '../filter-chain/local-reply.ts';
 import type { Stream } from '../filter-chain/stream.ts';
 import type { TerminalFilter } from '../filter-chain/terminal.ts';
 import type { FormattedReply, LocalReplyConfig } from '../format/local-reply.ts';
+import type { OverloadState } from '../overload/overload-state.ts';
 import type { Route } from '../route/route.ts';
 import type { RouteTable } from '../route/route-table.ts';
 import type { WorkerServices } from '../server/worker-services.ts';
@@ -32,6 +33,8 @@ export interface ConnectionManagerParts {
   /** "listener.127.0.0.1_10000." */
   readonly listenerStatPrefix: string;
   readonly bufferLimitBytes: number;
+  /** Of the worker, or one that never acts, for listeners that bypass the overload manager. */
+  readonly overload: OverloadState;
   readonly routes: RouteTable | null;
   readonly filterInstances: readonly HttpFilterInstance[];
   readonly accessLogs: readonly AccessLog[];
@@ -48,6 +51,7 @@ export class ConnectionManager {
   readonly listenerStats: ListenerHttpStats;
   readonly filterChainName: string;
   readonly bufferLimitBytes: number;
+  readonly overload: OverloadState;
   readonly filterInstances: readonly HttpFilterInstance[];
   readonly createTerminal: (stream: Stream) => TerminalFilter;
   readonly parserOptions: RequestParserOptions;
@@ -86,6 +90,7 @@ export class ConnectionManager {
     this.headTimeout = headTimeout(parts.settings, this.stats);
     this.filterChainName = parts.filterChainName;
     this.bufferLimitBytes = parts.bufferLimitBytes;
+    this.overload = parts.overload;
     this.filterInstances = parts.filterInstances;
     this.createTerminal = parts.createTerminal;
     this.#routes = parts.routes;
@@ -98,6 +103,11 @@ export class ConnectionManager {
   onRequestHeaders(stream: Stream, headers: RequestHeaders, upgrade: string): boolean {
     const { info, connection } = stream;
     this.onRefusedRequest(stream, headers);
+    if (this.overload.refusesRequest) {
+      this.lane.inc(this.stats.downstreamRqOverloadClose);
+      stream.sendLocalReply(503, 'envoy overloaded', 'overload', this.settings.overloadHeaders);
+      return false;
+    }
     const verdict = applyRequestRules(
       headers,
       this.settings,

@@ -56,6 +56,8 @@ export class ManagerSettings {
   readonly addressDetectors: readonly AddressDetector[];
   readonly appendXForwardedPort: boolean;
   readonly addUserAgent: boolean;
+  /** Of requests that are refused because of overload. */
+  readonly overloadHeaders: readonly [string, string][] | null;
   readonly generateRequestId: boolean;
   readonly preserveExternalRequestId: boolean;
   readonly alwaysSetRequestIdInResponse: boolean;
@@ -106,6 +108,7 @@ export class ManagerSettings {
     this.internalAddresses = new CidrSet(config.internalAddressConfig?.cidrRanges ?? []);
     this.addressDetectors = compileDetectors(config.originalIpDetectionExtensions);
     this.appendXForwardedPort = config.appendXForwardedPort;
+    this.overloadHeaders = config.appendLocalOverload ? [['x-envoy-local-overloaded', 'true']] : null;
     this.addUserAgent = config.addUserAgent ?? false;
     this.generateRequestId = config.generateRequestId ?? true;
     this.preserveExternalRequestId = config.preserveExternalRequestId;

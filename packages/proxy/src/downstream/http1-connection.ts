@@ -381,7 +381,9 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
   // --- timers ---
 
   #startIdleTimer(): void {
-    const { idleTimeoutMs } = this.#manager.settings;
+    const idleTimeoutMs = this.#manager.worker.reducedTimeouts.connectionIdleMs(
+      this.#manager.settings.idleTimeoutMs,
+    );
     if (idleTimeoutMs > 0) this.#manager.worker.timers.start(this.#timer, idleTimeoutMs);
   }
 

@@ -105,6 +105,10 @@ export class Http1ResponseWriter implements ResponseEncoder {
   #mustClose(): boolean {
     const stream = this.#stream;
     if (this.#manager.worker.draining || this.lastResponse) return true;
+    if (this.#manager.overload.endsKeepalive) {
+      this.#manager.lane.inc(this.#manager.stats.downstreamCxOverloadDisableKeepalive);
+      return true;
+    }
     return stream !== null && (!stream.requestEnded || stream.closeConnection);
   }
 

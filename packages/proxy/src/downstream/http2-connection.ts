@@ -30,6 +30,8 @@ export class Http2Connection implements DownstreamConnection {
   readonly #timer: Timer;
   readonly #drainTimer: Timer;
   readonly #keepaliveTimer: Timer;
+  /** Null where a connection may last for ever. */
+  readonly #durationTimer: Timer | null;
   readonly #startMs: number;
   readonly #active = new Set<Http2ServerStream>();
   #session: ServerHttp2Session | null = null;
@@ -60,6 +62,10 @@ export class Http2Connection implements DownstreamConnection {
     this.#timer = new Timer(() => this.#onIdleTimeout());
     this.#drainTimer = new Timer(() => this.#session?.close());
     this.#keepaliveTimer = new Timer(() => this.#onKeepalive());
+    const { maxConnectionDurationMs } = manager.settings;
+    this.#durationTimer = maxConnectionDurationMs > 0 ? new Timer(() => this.#onMaxDuration()) : null;
+    if (this.#durationTimer !== null)
+      manager.worker.timers.start(this.#durationTimer, maxConnectionDurationMs);
     this.#startMs = startMs >= 0 ? startMs : manager.worker.timers.clock.nowMs();
     if (startMs < 0) countOpened(manager, info);
     socket.once('close', () => this.#onSocketClose());
@@ -99,6 +105,21 @@ export class Http2Connection implements DownstreamConnection {
     }
     session.goaway(ErrorCode.NO_ERROR, MAX_STREAM_ID);
     worker.timers.start(this.#drainTimer, settings.drainTimeoutMs);
+  }
+
+  /** The proxy drains, or gives up keep-alive because of overload. */
+  #isToEnd(): boolean {
+    const { worker, overload, lane, stats } = this.#manager;
+    if (worker.draining) return true;
+    if (!overload.endsKeepalive) return false;
+    lane.inc(stats.downstreamCxOverloadDisableKeepalive);
+    return true;
+  }
+
+  #onMaxDuration(): void {
+    if (this.#draining) return;
+    this.#manager.lane.inc(this.#manager.stats.downstreamCxMaxDurationReached);
+    this.drain();
   }
 
   destroy(): void {
@@ -176,7 +197,7 @@ export class Http2Connection implements DownstreamConnection {
 
   /** A response begins: a proxy that drains tells the client with it. */
   onResponse(): void {
-    if (this.#manager.worker.draining && !this.#draining) this.drain();
+    if (!this.#draining && this.#isToEnd()) this.drain();
   }
 
   countReset(): void {
@@ -266,6 +287,7 @@ export class Http2Connection implements DownstreamConnection {
     this.#timer.stop();
     this.#drainTimer.stop();
     this.#keepaliveTimer.stop();
+    this.#durationTimer?.stop();
     if (this.#active.size > 0)
       lane.inc(
         this.#local ? stats.downstreamCxDestroyLocalActiveRq : stats.downstreamCxDestroyRemoteActiveRq,

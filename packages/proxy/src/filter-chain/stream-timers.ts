@@ -8,11 +8,13 @@ import type { ManagerSettings } from '../connection-manager/settings.ts';
 import { readGrpcTimeout, writeGrpcTimeout } from '../format/grpc-timeout.ts';
 import { ResponseFlag } from '../format/response-flags.ts';
 import type { Route } from '../route/route.ts';
+import type { WorkerServices } from '../server/worker-services.ts';
 import { isGrpcContentType } from './local-reply.ts';
 import type { StreamInfo } from './stream-info.ts';
 
 /** The stream, as its timers see it. */
 export interface TimedStream {
+  readonly worker: WorkerServices;
   readonly manager: ConnectionManager;
   readonly info: StreamInfo;
   readonly requestEnded: boolean;
@@ -38,7 +40,7 @@ export class StreamTimers {
   }
 
   begin(settings: ManagerSettings, requestEnded: boolean, nowMs: number): void {
-    this.#idleTimeoutMs = settings.streamIdleTimeoutMs;
+    this.#idleTimeoutMs = this.#stream.worker.reducedTimeouts.streamIdleMs(settings.streamIdleTimeoutMs);
     if (this.#idleTimeoutMs > 0) this.#timers.start(this.#idle, this.#idleTimeoutMs, nowMs);
     if (settings.requestTimeoutMs > 0 && !requestEnded)
       this.#timers.start(this.#request, settings.requestTimeoutMs, nowMs);

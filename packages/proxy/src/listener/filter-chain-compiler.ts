@@ -15,6 +15,7 @@ import { ConnectionManager } from '../connection-manager/connection-manager.ts';
 import { DEFAULTS, ManagerSettings } from '../connection-manager/settings.ts';
 import type { FilterContext, HttpFilterInstance, HttpFilterType } from '../filter-chain/filter.ts';
 import { compileLocalReplyConfig } from '../format/local-reply.ts';
+import { OverloadState } from '../overload/overload-state.ts';
 import { compileRouteTable, type RouteTable } from '../route/route-table.ts';
 import { RouteStats } from '../router/route-stats.ts';
 import { RouterFilter } from '../router/router-filter.ts';
@@ -64,6 +65,7 @@ export function compileConnectionManager(
     filterChainName,
     listenerStatPrefix: context.listenerStatPrefix,
     bufferLimitBytes: listener.perConnectionBufferLimitBytes ?? DEFAULTS.perConnectionBufferLimitBytes,
+    overload: listener.bypassOverloadManager ? new OverloadState() : context.worker.overload,
     routes: routesOf(config, compiler, context.worker.runtime),
     filterInstances,
     accessLogs: compileAccessLogs(config.accessLog, context.accessLogs),

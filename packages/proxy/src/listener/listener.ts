@@ -6,6 +6,7 @@ import { DragomanError } from '@dragoman/base';
 import type { ConnectionOwner, DownstreamConnection } from '../downstream/connection-owner.ts';
 import { type DownstreamConnectionInfo, StreamInfo } from '../filter-chain/stream-info.ts';
 import { ResponseFlag } from '../format/response-flags.ts';
+import { Admission } from '../overload/connection-limits.ts';
 import type { WorkerServices } from '../server/worker-services.ts';
 import { type ListenAddress, listenAddressText } from './listener-address.ts';
 import type { ListenerStats } from './listener-stats.ts';
@@ -14,6 +15,18 @@ import { type ConnectionAddresses, NewConnection, type NewConnectionOwner } from
 
 /** Pending connections the kernel keeps for one worker. */
 const BACKLOG = 4096;
+
+/** How often waiting connections are looked at. */
+const WAITING_LOOK_MS = 50;
+
+/** What overload means to one listener. */
+export interface ListenerOverload {
+  /** Place in the configuration. */
+  readonly index: number;
+  readonly ignoresGlobalLimit: boolean;
+  /** The overload manager's actions do not touch its connections. */
+  readonly bypasses: boolean;
+}
 
 export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
   readonly name: string;
@@ -25,6 +38,9 @@ export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
   readonly #new = new Set<NewConnection>();
   #chains: ListenerChains;
   #nextConnectionId: () => number;
+  readonly #overload: ListenerOverload;
+  /** Accepted by the system while no connections are to be accepted: they wait as if they had not been. */
+  #waiting: Socket[] = [];
   #onIdle: (() => void) | null = null;
 
   constructor(
@@ -33,7 +49,9 @@ export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
     stats: ListenerStats,
     worker: WorkerServices,
     nextConnectionId: () => number,
+    overload: ListenerOverload,
   ) {
+    this.#overload = overload;
     this.name = name;
     this.#chains = chains;
     this.#stats = stats;
@@ -52,7 +70,7 @@ export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
 
   /** Binds one address; resolves with the port (0 for a Unix socket). */
   listen(address: ListenAddress): Promise<number> {
-    const server = createServer({ noDelay: true, allowHalfOpen: true }, socket => this.#accept(socket));
+    const server = createServer({ noDelay: true, allowHalfOpen: true }, socket => this.#admit(socket));
     this.#servers.push(server);
     return new Promise((resolve, reject) => {
       server.once('error', error =>
@@ -93,13 +111,71 @@ export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
 
   destroy(): void {
     this.stopAccepting();
+    for (const socket of this.#waiting) socket.destroy();
     for (const connection of [...this.#new]) this.#drop(connection);
     for (const connection of [...this.#connections]) connection.destroy();
   }
 
   #drop(connection: NewConnection): void {
-    this.#new.delete(connection);
+    if (this.#new.delete(connection)) this.#release();
     connection.destroy();
+  }
+
+  /** A connection from the system: the overload manager may have it wait, or have it closed. */
+  #admit(socket: Socket): void {
+    const { overload, lane } = this.#worker;
+    if (!this.#overload.bypasses) {
+      if (overload.pausesAccepting) {
+        this.#wait(socket);
+        return;
+      }
+      if (overload.rejectsConnection) {
+        lane.inc(this.#stats.downstreamCxOverloadReject);
+        socket.destroy();
+        return;
+      }
+    }
+    const { index, ignoresGlobalLimit } = this.#overload;
+    const limits = this.#worker.connectionLimits;
+    if (limits !== null) {
+      const admission = limits.admit(index, this.name, ignoresGlobalLimit);
+      if (admission !== Admission.Granted) {
+        const overGlobal = admission === Admission.OverGlobalLimit;
+        lane.inc(overGlobal ? this.#stats.downstreamGlobalCxOverflow : this.#stats.downstreamCxOverflow);
+        socket.destroy();
+        return;
+      }
+    }
+    this.#accept(socket);
+  }
+
+  /** A connection that was admitted is gone, wherever it has got to. */
+  #release(): void {
+    const { index, ignoresGlobalLimit } = this.#overload;
+    this.#worker.connectionLimits?.release(index, ignoresGlobalLimit);
+  }
+
+  #wait(socket: Socket): void {
+    if (this.#waiting.length >= BACKLOG) {
+      socket.destroy();
+      return;
+    }
+    socket.pause();
+    socket.on('error', () => socket.destroy());
+    this.#waiting.push(socket);
+    if (this.#waiting.length === 1) this.#acceptLater();
+  }
+
+  #acceptLater(): void {
+    this.#worker.timers.clock.after(WAITING_LOOK_MS, () => {
+      if (this.#worker.overload.pausesAccepting && this.#servers.length > 0) {
+        this.#acceptLater();
+        return;
+      }
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      for (const socket of waiting) if (!socket.destroyed) this.#admit(socket);
+    });
   }
 
   #accept(socket: Socket): void {
@@ -133,6 +209,7 @@ export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
     if (socket.destroyed) {
       // It was closed while the listener filters held it.
       this.#countClosed();
+      this.#release();
       return;
     }
     this.#connections.add(chain.handler.accept(socket, info, this));
@@ -183,7 +260,7 @@ export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
     _reason: string,
     timedOut: boolean,
   ): void {
-    this.#new.delete(connection);
+    if (this.#new.delete(connection)) this.#release();
     if (timedOut) this.#worker.lane.inc(this.#stats.downstreamCxTransportSocketConnectTimeout);
     chain.handler.onHandshakeFailed();
     this.#countClosed();
@@ -191,7 +268,7 @@ export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
 
   onNoChain(connection: NewConnection, info: DownstreamConnectionInfo): void {
     const { lane, timers } = this.#worker;
-    this.#new.delete(connection);
+    if (this.#new.delete(connection)) this.#release();
     lane.gaugeDec(this.#stats.downstreamPreCxActive);
     lane.inc(this.#stats.noFilterChainMatch);
     if (this.#chains.accessLogs.length === 0) return;
@@ -217,7 +294,7 @@ export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
   onLost(connection: NewConnection, why: 'error' | 'remote close' | 'timeout'): void {
     const { lane } = this.#worker;
     const stats = this.#stats;
-    this.#new.delete(connection);
+    if (this.#new.delete(connection)) this.#release();
     lane.gaugeDec(stats.downstreamPreCxActive);
     if (why === 'timeout') lane.inc(stats.downstreamPreCxTimeout);
     else if (why === 'error') lane.inc(stats.downstreamListenerFilterError);
@@ -233,6 +310,7 @@ export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
 
   onConnectionClosed(connection: DownstreamConnection): void {
     this.#connections.delete(connection);
+    this.#release();
     this.#countClosed();
     if (this.#connections.size === 0) this.#onIdle?.();
   }

@@ -15,6 +15,10 @@ import { listenAddress, listenAddressText } from '../listener/listener-address.t
 import { compileListener } from '../listener/listener-compiler.ts';
 import { ListenerStats } from '../listener/listener-stats.ts';
 import type { ListenerChains } from '../listener/network-chain.ts';
+import { CONNECTION_COUNTS_ATTACHMENT, ConnectionLimits } from '../overload/connection-limits.ts';
+import { collectGarbage } from '../overload/garbage.ts';
+import { OVERLOAD_STATE_ATTACHMENT, OverloadState } from '../overload/overload-state.ts';
+import { ReducedTimeouts } from '../overload/reduced-timeouts.ts';
 import { RuntimeValues } from '../runtime/runtime-values.ts';
 import { ReadBuffers } from '../socket/read-buffers.ts';
 import { staticSecrets } from '../tls/tls-secrets.ts';
@@ -38,6 +42,9 @@ export interface WorkerServerOptions {
   readonly clock?: Clock;
   readonly random?: () => number;
 }
+
+/** Without an overload manager nothing is ever too much. */
+const NO_OVERLOAD = new OverloadState();
 
 export class WorkerServer {
   readonly #services: WorkerServices;
@@ -75,6 +82,9 @@ export class WorkerServer {
       readBuffers: new ReadBuffers(),
       dateLine: new DateLine(clock),
       requestIds: new RequestIds(),
+      overload: NO_OVERLOAD,
+      reducedTimeouts: new ReducedTimeouts(NO_OVERLOAD, null),
+      connectionLimits: null,
       draining: false,
     } as unknown as { -readonly [Key in keyof WorkerServices]: WorkerServices[Key] };
     this.#pools = new ConnectionPools(services);
@@ -93,18 +103,32 @@ export class WorkerServer {
    */
   async applySnapshot(snapshot: Snapshot): Promise<BoundListener[]> {
     this.#services.runtime.replace(snapshot.runtime);
+    this.#applyOverload(snapshot);
     this.#pools.secrets = staticSecrets(snapshot.bootstrap.staticResources?.secrets);
     this.#services.clusters.applySnapshot(snapshot.clusters);
     const replaced = this.#chains;
     this.#chains = [];
     const bound: BoundListener[] = [];
-    for (const config of snapshot.bootstrap.staticResources?.listeners ?? [])
-      bound.push(...(await this.#applyListener(config, snapshot)));
+    for (const [index, config] of (snapshot.bootstrap.staticResources?.listeners ?? []).entries())
+      bound.push(...(await this.#applyListener(config, index, snapshot)));
     for (const chains of replaced) chains.close();
     return bound;
   }
 
-  async #applyListener(config: Listener, snapshot: Snapshot): Promise<BoundListener[]> {
+  #applyOverload({ attachments, bootstrap }: Snapshot): void {
+    const services = this.#services;
+    const memory = attachments.get(OVERLOAD_STATE_ATTACHMENT) as SharedArrayBuffer | undefined;
+    services.overload = memory === undefined ? NO_OVERLOAD : new OverloadState(memory);
+    services.reducedTimeouts = new ReducedTimeouts(services.overload, bootstrap);
+    const counts = attachments.get(CONNECTION_COUNTS_ATTACHMENT) as SharedArrayBuffer | undefined;
+    const { concurrency, workerIndex, runtime } = services;
+    services.connectionLimits =
+      counts === undefined
+        ? null
+        : new ConnectionLimits(counts, concurrency, workerIndex, runtime, bootstrap);
+  }
+
+  async #applyListener(config: Listener, index: number, snapshot: Snapshot): Promise<BoundListener[]> {
     const { lane, workerIndex } = this.#services;
     const addresses = [config.address, ...config.additionalAddresses.map(extra => extra.address)].map(
       address => listenAddress(address, config.name),
@@ -128,7 +152,13 @@ export class WorkerServer {
       return [];
     }
     const stats = new ListenerStats(lane, listenerStatPrefix, workerIndex);
-    const listener = new ActiveListener(name, chains, stats, this.#services, () => ++this.#connectionIds);
+    const overload = {
+      index,
+      ignoresGlobalLimit: config.ignoreGlobalConnLimit,
+      bypasses: config.bypassOverloadManager,
+    };
+    const nextId = () => ++this.#connectionIds;
+    const listener = new ActiveListener(name, chains, stats, this.#services, nextId, overload);
     this.#listeners.set(name, listener);
     if (config.trafficDirection === 'INBOUND') this.#inbound.add(name);
     if (config.bindToPort === false) return [];
@@ -184,6 +214,11 @@ export class WorkerServer {
     };
     for (const chains of this.#chains) attempt(() => chains.reloadTls());
     for (const cluster of clusters) attempt(() => this.#pools.connectorOf(cluster).reloadTls());
+  }
+
+  /** Gives back what memory can be given back at once. */
+  collectGarbage(): void {
+    collectGarbage();
   }
 
   reopenLogs(): void {

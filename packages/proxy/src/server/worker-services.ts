@@ -6,6 +6,9 @@ import type { StatLane } from '@dragoman/shm';
 import type { ClusterManager } from '../cluster/cluster-manager.ts';
 import type { DateLine } from '../connection-manager/date-line.ts';
 import type { RequestIds } from '../connection-manager/request-ids.ts';
+import type { ConnectionLimits } from '../overload/connection-limits.ts';
+import type { OverloadState } from '../overload/overload-state.ts';
+import type { ReducedTimeouts } from '../overload/reduced-timeouts.ts';
 import type { RuntimeValues } from '../runtime/runtime-values.ts';
 import type { ReadBuffers } from '../socket/read-buffers.ts';
 import type { AsyncClient } from '../upstream/async-client.ts';
@@ -24,6 +27,9 @@ export interface WorkerServices {
   readonly readBuffers: ReadBuffers;
   readonly dateLine: DateLine;
   readonly requestIds: RequestIds;
+  overload: OverloadState;
+  reducedTimeouts: ReducedTimeouts;
+  connectionLimits: ConnectionLimits | null;
   /** True from the start of a drain on: responses ask clients to close their connections. */
   draining: boolean;
 }

@@ -25,6 +25,8 @@ export interface FixtureOptions {
   readonly filters?: readonly object[];
   readonly filterTypes?: readonly HttpFilterType[];
   readonly clock?: Clock;
+  readonly runtime?: ReadonlyMap<string, unknown>;
+  readonly attachments?: ReadonlyMap<string, unknown>;
 }
 
 const TYPES = 'type.googleapis.com/envoy.extensions.filters';
@@ -80,8 +82,8 @@ export class WorkerFixture {
       version: 1,
       bootstrap,
       clusters: directory.serve(),
-      attachments: new Map(),
-      runtime: new Map(),
+      attachments: options.attachments ?? new Map(),
+      runtime: options.runtime ?? new Map(),
       boundPorts: {},
     });
     return new WorkerFixture(bound[0]!.port, server, table);
