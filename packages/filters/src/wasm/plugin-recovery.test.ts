@@ -100,6 +100,74 @@ test('a response under way when the guest dies of another stream goes on under F
   assert.equal((await client.readMessage()).body, 'ok');
 });
 
+describe('bodies that a plugin held when it died pass whole under FAIL_OPEN', () => {
+  const post = (body: string) =>
+    `POST / HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+  /** An upstream that answers with what it has got. */
+  const echo: PuppetWorkerOptions['upstream'] = async connection => {
+    while (connection.isOpen) {
+      const request = await connection.readMessage().catch(() => null);
+      if (request === null) return;
+      connection.send(`HTTP/1.1 200 OK\r\ncontent-length: ${request.body.length}\r\n\r\n${request.body}`);
+    }
+  };
+
+  test('in the last body callback of the request', async t => {
+    const worker = await workerOf(t, { plugin: OPEN, upstream: echo });
+    worker.puppet.on.proxy_on_request_body = (_id, _size, end) => (end ? trap() : 1);
+    const client = await worker.connect();
+    client.send(post('hello world').slice(0, -5));
+    await worker.traced('proxy_on_request_body');
+    client.send('world');
+    assert.equal((await client.readMessage()).body, 'hello world');
+  });
+
+  test('in the last body callback of the response', async t => {
+    const worker = await workerOf(t, { plugin: OPEN, upstream: echo });
+    worker.puppet.on.proxy_on_response_body = (_id, _size, end) => (end ? trap() : 1);
+    const client = await worker.connect();
+    client.send(post('hello world'));
+    assert.equal((await client.readMessage()).body, 'hello world');
+  });
+
+  test('of another stream, while headers and body waited', async t => {
+    const worker = await workerOf(t, { plugin: OPEN, upstream: echo });
+    const { puppet } = worker;
+    puppet.on.proxy_on_request_headers = () => 1;
+    const client = await worker.connect();
+    client.send(post('hello world'));
+    await worker.traced('proxy_on_request_headers');
+    puppet.on.proxy_on_request_headers = trap;
+    assert.equal(await statusOf(worker), '200');
+    assert.equal((await client.readMessage()).body, 'hello world');
+  });
+
+  test('of another stream, while the response waited', async t => {
+    const worker = await workerOf(t, { plugin: OPEN, upstream: echo });
+    const { puppet } = worker;
+    puppet.on.proxy_on_response_headers = () => 1;
+    const client = await worker.connect();
+    client.send(post('hello world'));
+    await worker.traced('proxy_on_response_headers');
+    puppet.on.proxy_on_request_headers = trap;
+    assert.equal(await statusOf(worker), '200');
+    assert.equal((await client.readMessage()).body, 'hello world');
+  });
+
+  test('but a request that it had begun to change is answered 503', async t => {
+    const worker = await workerOf(t, { plugin: OPEN, upstream: echo });
+    const { puppet } = worker;
+    puppet.on.proxy_on_request_body = () => {
+      puppet.call('proxy_set_buffer_bytes', 0, 0, 5, 'HELLO');
+      return trap();
+    };
+    const client = await worker.connect();
+    client.send(post('hello world'));
+    assert.equal((await client.readMessage()).startLine, 'HTTP/1.1 503 Service Unavailable');
+    assert.equal(worker.upstreamConnections, 0);
+  });
+});
+
 describe('an instance that is due', () => {
   test('is replaced after so many requests; a stream it has keeps it until it ends', async t => {
     const held = Promise.withResolvers<void>();
