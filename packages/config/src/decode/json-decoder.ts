@@ -49,6 +49,9 @@ export function emptyMessage(schema: MessageSchema): Decoded {
   return message;
 }
 
+/** Decodes to the JSON it is. */
+const STRUCT = 'google.protobuf.Struct';
+
 const isObject = (json: Json): json is JsonObject =>
   typeof json === 'object' && json !== null && !Array.isArray(json);
 
@@ -258,7 +261,9 @@ export class JsonDecoder {
     if (findMessage(typeName) === null) {
       return { typeUrl: outerUrl, typeName: outerName, value: { typeUrl, value: inner } };
     }
-    return { typeUrl, typeName, value: this.#anyValue(typeName, inner), wrapper: outerName };
+    // A Struct in it is the value itself; other types are written as in an Any.
+    const decoded = typeName === STRUCT ? inner : this.#anyValue(typeName, inner);
+    return { typeUrl, typeName, value: decoded, wrapper: outerName };
   }
 
   #unknownType(typeUrl: string, typeName: string, json: JsonObject): DecodedAny {

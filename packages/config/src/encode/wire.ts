@@ -152,6 +152,7 @@ function writeAny(writer: Writer, any: DecodedAny): void {
 
 function toStructJson(any: DecodedAny): JsonObject {
   const json = toProtoJson(any.typeName, any.value);
+  if (any.typeName === 'google.protobuf.Struct') return json as JsonObject;
   return isWellKnown(any.typeName) ? { value: json } : (json as JsonObject);
 }
 
