@@ -19,6 +19,7 @@ export {
   type HistogramUnit,
   QUANTILES,
 } from './stats/histogram-snapshot.ts';
+export { SharedTotals, type SharedTotalsMemory } from './stats/shared-totals.ts';
 export {
   LANE_OVERFLOW_STAT,
   StatLane,

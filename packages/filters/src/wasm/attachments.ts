@@ -25,3 +25,6 @@ export const NODE_ATTACHMENT = 'wasm:node';
 
 /** Key of the memory in which plugins of all workers share data and queues (ArenaMemory). */
 export const SHARED_STATE_ATTACHMENT = 'wasm:shared-state';
+
+/** Key of the memory in which the counters and gauges of plugins are summed over all workers (SharedTotalsMemory). */
+export const METRIC_TOTALS_ATTACHMENT = 'wasm:metric-totals';

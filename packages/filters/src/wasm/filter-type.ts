@@ -3,9 +3,9 @@
 
 import type { Node, Wasm } from '@dragoman/config';
 import type { FilterContext, HttpFilter, HttpFilterInstance, HttpFilterType, Stream } from '@dragoman/proxy';
-import { Arena, type ArenaMemory } from '@dragoman/shm';
+import { Arena, type ArenaMemory, SharedTotals, type SharedTotalsMemory } from '@dragoman/shm';
 import { type Guard, PluginStartError } from '@dragoman/vm';
-import { GUARD_ATTACHMENT, SHARED_STATE_ATTACHMENT } from './attachments.ts';
+import { GUARD_ATTACHMENT, METRIC_TOTALS_ATTACHMENT, SHARED_STATE_ATTACHMENT } from './attachments.ts';
 import type { PluginHandle } from './plugin-handle.ts';
 import { checkPluginConfig, type WasmPluginConfig } from './plugin-settings.ts';
 import { PluginVms } from './plugin-vms.ts';
@@ -25,12 +25,14 @@ function pluginVms(context: FilterContext): PluginVms {
     const { asyncClient, logger, stats, timers } = context;
     const guard = context.attachments.get(GUARD_ATTACHMENT) as Guard | undefined;
     const shared = context.attachments.get(SHARED_STATE_ATTACHMENT) as ArenaMemory | undefined;
+    const totals = context.attachments.get(METRIC_TOTALS_ATTACHMENT) as SharedTotalsMemory | undefined;
     vms = new PluginVms({
       clock: timers.clock,
       logger,
       lane: stats,
       asyncClient,
       ...(guard && { guard }),
+      ...(totals && { metricTotals: new SharedTotals(totals) }),
       ...(shared && { arena: new Arena(shared, arenaOwner(context.workerIndex)) }),
     });
     vmsOfWorker.set(stats, vms);

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type Clock, type Logger, silentLogger, systemClock } from '@dragoman/base';
 import type { Bootstrap, DataSource, RemoteDataSource, VmConfig } from '@dragoman/config';
-import type { StatLane } from '@dragoman/shm';
+import { SharedTotals, type StatLane } from '@dragoman/shm';
 import {
   type CheckOptions,
   compileModule,
@@ -15,7 +15,12 @@ import {
   PluginStartError,
   Vm,
 } from '@dragoman/vm';
-import { type CompiledCode, NODE_ATTACHMENT, SHARED_STATE_ATTACHMENT } from './attachments.ts';
+import {
+  type CompiledCode,
+  METRIC_TOTALS_ATTACHMENT,
+  NODE_ATTACHMENT,
+  SHARED_STATE_ATTACHMENT,
+} from './attachments.ts';
 import { type PluginFiles, readPluginFiles } from './plugin-files.ts';
 import { readPluginHostSettings } from './plugin-host-settings.ts';
 import { readPluginLimits } from './plugin-limits.ts';
@@ -83,6 +88,8 @@ export async function prepareWasmPlugins(
   const vmIds = plugins.map(({ vmConfig }) => vmConfig?.vmId ?? '');
   const sharedState = sharedStateMemory(options.previous, readSharedStateSettings(node, note), vmIds);
   prepared.attachments.set(SHARED_STATE_ATTACHMENT, sharedState);
+  const totals = options.previous?.get(METRIC_TOTALS_ATTACHMENT) ?? SharedTotals.create();
+  prepared.attachments.set(METRIC_TOTALS_ATTACHMENT, totals);
   const codes = new Map<string, Promise<CompiledCode>>();
   const bySha256 = new Map<string, Promise<CompiledCode>>();
   const counted = new Set<string>();

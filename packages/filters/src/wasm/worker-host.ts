@@ -3,7 +3,7 @@
 import { Status } from '@dragoman/abi';
 import type { Clock, Logger, LogLevel } from '@dragoman/base';
 import type { AsyncClient, AsyncResponse } from '@dragoman/proxy';
-import type { Arena, StatLane } from '@dragoman/shm';
+import type { Arena, SharedTotals, StatLane } from '@dragoman/shm';
 import {
   ArenaSharedData,
   ArenaSharedQueues,
@@ -51,6 +51,8 @@ export interface WorkerParts {
   readonly guard?: Guard;
   /** Data and queues that plugins of all workers share; without it they share them on this thread only. */
   readonly arena?: Arena;
+  /** Sums of metrics over all workers; without it a plugin reads what its own worker has counted. */
+  readonly metricTotals?: SharedTotals;
 }
 
 /** Values of the properties that need no stream. */
@@ -62,10 +64,10 @@ export class WorkerWasmState {
   readonly sharedQueues: SharedQueues;
   readonly metrics: Metrics;
 
-  constructor({ arena, lane }: WorkerParts) {
+  constructor({ arena, lane, metricTotals }: WorkerParts) {
     this.sharedData = arena === undefined ? new LocalSharedData() : new ArenaSharedData(arena);
     this.sharedQueues = arena === undefined ? new LocalSharedQueues() : new ArenaSharedQueues(arena);
-    this.metrics = new LaneMetrics(lane);
+    this.metrics = new LaneMetrics(lane, metricTotals);
   }
 }
 
