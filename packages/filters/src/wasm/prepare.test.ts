@@ -7,7 +7,7 @@ import { BufferType, HOST_CALLS, MetricType } from '@dragoman/abi';
 import type { Any } from '@dragoman/config';
 import { Arena, type ArenaMemory, SharedQueueStore, StatLane, StatTable } from '@dragoman/shm';
 import { ModuleBuilder, op } from '@dragoman/testkit';
-import { type CompiledCode, SHARED_STATE_ATTACHMENT } from './attachments.ts';
+import { type CompiledCode, METRIC_TOTALS_ATTACHMENT, SHARED_STATE_ATTACHMENT } from './attachments.ts';
 import { configurationBytes } from './configuration-bytes.ts';
 import { LaneMetrics } from './lane-metrics.ts';
 import { readPluginLimits } from './plugin-limits.ts';
@@ -81,7 +81,11 @@ describe('preparing plugins on the main thread', () => {
   test('code is compiled once for all plugins that use it, wherever they stand', async () => {
     const { attachments, errors } = await prepareWasmPlugins(holding(file(good), file(good, { name: 'q' })));
     assert.deepEqual(errors, []);
-    assert.deepEqual([...attachments.keys()].sort(), [`wasm:file:${good}`, SHARED_STATE_ATTACHMENT]);
+    assert.deepEqual([...attachments.keys()].sort(), [
+      `wasm:file:${good}`,
+      METRIC_TOTALS_ATTACHMENT,
+      SHARED_STATE_ATTACHMENT,
+    ]);
     const code = attachments.get(`wasm:file:${good}`) as CompiledCode;
     assert.ok(code.module instanceof WebAssembly.Module);
     assert.equal(code.sha256.length, 64);
