@@ -5,6 +5,7 @@ import { MetricType } from '@dragoman/abi';
 import { DragomanError } from '@dragoman/base';
 import type { SharedTotals, StatLane } from '@dragoman/shm';
 import type { Metrics } from '@dragoman/vm';
+import { MetricBudget } from './metric-budget.ts';
 
 const PREFIX = 'wasmcustom.';
 /** A histogram, which cannot be read, or no room among the totals. */
@@ -14,15 +15,18 @@ const NO_TOTAL = -1;
 export class LaneMetrics implements Metrics {
   readonly #lane: StatLane;
   readonly #totals: SharedTotals | undefined;
+  readonly #budget: MetricBudget;
   /** Entries of the totals by handle. */
   readonly #entries = new Map<number, number>();
 
   constructor(lane: StatLane, totals?: SharedTotals) {
     this.#lane = lane;
+    this.#budget = new MetricBudget(lane.slots.length);
     this.#totals = totals;
   }
 
   define(type: MetricType, name: string): number {
+    if (!this.#budget.take(type, name)) return -1;
     try {
       const handle = this.#slot(type, PREFIX + name) * 4 + type;
       const summed = this.#totals !== undefined && type !== MetricType.Histogram;

@@ -26,6 +26,7 @@ describe('limits of plugins', () => {
         instances: 1,
         recycle: { memoryBytes: 96 * 2 ** 20, requests: NEVER, ageMs: NEVER },
         spare: true,
+        logLinesPerSecond: 5000,
       });
     }
   });
@@ -89,7 +90,7 @@ describe('limits of plugins', () => {
         plugins: { a: { memory_mib: 'much' } },
       }),
       [
-        'node.metadata.dragoman.wasm_limits.cpu: no such setting; there is cpu_ms, memory_mib, instances, spare, recycle',
+        'node.metadata.dragoman.wasm_limits.cpu: no such setting; there is cpu_ms, memory_mib, instances, spare, log_lines_per_s, recycle',
         'node.metadata.dragoman.wasm_limits.cpu_ms.load: no such setting; there is request, start, configure, tick',
         'node.metadata.dragoman.wasm_limits.cpu_ms.request: expected a whole number from 0 (no limit) to 3600000',
         'node.metadata.dragoman.wasm_limits.memory_mib: expected a whole number from 0 (no limit) to 4096',

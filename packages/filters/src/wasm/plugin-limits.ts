@@ -26,6 +26,8 @@ export interface PluginLimits {
   readonly recycle: RecycleRules;
   /** An instance that has run its start functions waits on each worker to take the place of one that dies. */
   readonly spare: boolean;
+  /** Of all instances on a worker together; 0: as many as they like. */
+  readonly logLinesPerSecond: number;
 }
 
 /** When an instance is replaced though nothing is wrong with it; infinite: never. */
@@ -47,6 +49,9 @@ const PAGES_PER_MEBIBYTE = 2 ** 20 / PAGE_BYTES;
 const MAX_CPU_MS = 3_600_000;
 const MAX_MEMORY_MIB = 4096;
 const MAX_INSTANCES = 64;
+/** More than anybody reads, less than what fills a disk before somebody looks. */
+const DEFAULT_LOG_LINES = 5000;
+const MAX_LOG_LINES = 1_000_000;
 const MAX_REQUESTS = 2 ** 53 - 1;
 /** A year. */
 const MAX_AGE_S = 31_536_000;
@@ -62,6 +67,7 @@ interface LimitSettings {
   readonly memoryMib?: number;
   readonly instances?: number;
   readonly spare?: boolean;
+  readonly logLines?: number;
   readonly recycleMemoryMib?: number;
   readonly recycleRequests?: number;
   readonly recycleAgeS?: number;
@@ -101,6 +107,7 @@ function combine(settings: LimitSettings): PluginLimits {
     instances: settings.instances ?? 1,
     recycle: recycleRules(settings, memoryCapPages),
     spare: settings.spare ?? true,
+    logLinesPerSecond: settings.logLines ?? DEFAULT_LOG_LINES,
   };
 }
 
@@ -118,7 +125,12 @@ function recycleRules(settings: LimitSettings, memoryCapPages: number): RecycleR
 const orNever = (limit: number): number => (limit === 0 ? Number.POSITIVE_INFINITY : limit);
 
 function readLevel(section: JsonObject, path: string, report: Report): LimitSettings {
-  refuseUnknown(section, ['cpu_ms', 'memory_mib', 'instances', 'spare', 'recycle'], path, report);
+  refuseUnknown(
+    section,
+    ['cpu_ms', 'memory_mib', 'instances', 'spare', 'log_lines_per_s', 'recycle'],
+    path,
+    report,
+  );
   const cpu = objectOf(section.cpu_ms, `${path}.cpu_ms`, report);
   refuseUnknown(cpu, ['request', 'start', 'configure', 'tick'], `${path}.cpu_ms`, report);
   const recycle = objectOf(section.recycle, `${path}.recycle`, report);
@@ -134,6 +146,7 @@ function readLevel(section: JsonObject, path: string, report: Report): LimitSett
     memoryMib: wholeNumber(section.memory_mib, [0, MAX_MEMORY_MIB], `${path}.memory_mib`, report),
     instances: wholeNumber(section.instances, [1, MAX_INSTANCES], `${path}.instances`, report),
     spare: trueOrFalse(section.spare, `${path}.spare`, report),
+    logLines: wholeNumber(section.log_lines_per_s, [0, MAX_LOG_LINES], `${path}.log_lines_per_s`, report),
     recycleMemoryMib: recycleAt('memory_mib', MAX_MEMORY_MIB),
     recycleRequests: recycleAt('requests', MAX_REQUESTS),
     recycleAgeS: recycleAt('age_s', MAX_AGE_S),

@@ -42,6 +42,10 @@ export class PluginStats {
     this.lane.inc(this.lane.counter(`${this.#wasm}.failures.${cause}`));
   }
 
+  logLineDropped(): void {
+    this.lane.inc(this.lane.counter(`${this.#own}.log_lines_dropped`));
+  }
+
   recycled(reason: RecycleReason): void {
     this.lane.inc(this.lane.counter(`${this.#own}.recycled.${reason}`));
   }

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CALLBACKS, HOST_CALLS } from '@dragoman/abi';
+import { CALLBACKS, HOST_CALLS, Status } from '@dragoman/abi';
 import { StatLane, StatTable } from '@dragoman/shm';
 import { Puppet, StoppedClock } from '@dragoman/testkit';
 import { compileModuleSync, HeaderList, LocalStream } from '@dragoman/vm';
@@ -175,4 +175,45 @@ test('FAIL_RELOAD renews after the back-off what has stood in', async () => {
   assert.ok(puppet.trace.some(line => line.startsWith('proxy_on_configure')));
   assert.equal(stat('dragoman.plugin.plugin.recycled.reload'), 1);
   assert.equal(request(), 'continue');
+});
+
+test('a log flood is cut off, counted and told once in a second; the next second begins anew', () => {
+  const { puppet, clock, request, log, stat } = pluginWith({ spare: false, log_lines_per_s: 10 });
+  puppet.on.proxy_on_request_headers = () => {
+    for (let i = 0; i < 100; i++) puppet.call('proxy_log', 2, 'flood');
+    return 0;
+  };
+  const lines = (text: RegExp) => log.filter(line => text.test(line)).length;
+  request();
+  assert.equal(lines(/flood$/), 10);
+  assert.equal(lines(/Plugin plugin logs more than 10 lines in a second/), 1);
+  assert.equal(stat('dragoman.plugin.plugin.log_lines_dropped'), 90);
+  clock.advance(1000);
+  request();
+  assert.equal(lines(/flood$/), 20);
+  assert.equal(lines(/logs more than 10 lines/), 2);
+});
+
+test('a metric flood does not take the room of the other statistics', () => {
+  const { puppet, request, stat } = pluginWith({ spare: false });
+  const defined: number[] = [0, 0, 0];
+  puppet.on.proxy_on_request_headers = () => {
+    for (const [type, count] of [
+      [2, 600],
+      [0, 9000],
+    ] as const)
+      for (let i = 0; i < count; i++)
+        if (puppet.call('proxy_define_metric', type, `m${type}.${i}`, puppet.slot(0)) === 0) defined[type]++;
+    assert.equal(
+      puppet.call('proxy_define_metric', 0, 'x'.repeat(513), puppet.slot(0)),
+      Status.InternalFailure,
+    );
+    return 0;
+  };
+  request();
+  assert.ok(defined[2]! > 400 && defined[2]! < 600, `${defined[2]} histograms`);
+  assert.equal(stat('dragoman.stat_lane_overflow'), undefined);
+  puppet.on.proxy_on_request_headers = trap;
+  request();
+  assert.equal(stat('wasm.plugin.failures.trap'), 1);
 });

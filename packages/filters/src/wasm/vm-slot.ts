@@ -4,6 +4,7 @@
 import { PluginStartError, type RootContext, Vm, type VmFailure } from '@dragoman/vm';
 import type { CompiledCode } from './attachments.ts';
 import { InstanceWear } from './instance-wear.ts';
+import { LogBudget } from './log-budget.ts';
 import { PluginHandle } from './plugin-handle.ts';
 import { type PluginSettings, pluginKey } from './plugin-settings.ts';
 import type { RecycleReason } from './plugin-stats.ts';
@@ -36,6 +37,7 @@ export class VmSlot {
   /** Instances that can be entered: those in use, and those that keep the streams they had. */
   readonly #living = new Set<Vm>();
   readonly #stats: { created: number; active: number; vmCount: number };
+  readonly #logBudget: LogBudget;
   #spare: Vm | null = null;
   #cancelSpare: (() => void) | null = null;
   #wastedMs = 0;
@@ -61,6 +63,10 @@ export class VmSlot {
     this.inspectAt = new Array<number>(instances).fill(0);
     this.#startCostMs = new Array<number>(instances).fill(0);
     this.#crashBackoffMs = settings.reloadBackoffMs;
+    const { logLinesPerSecond } = settings.limits;
+    this.#logBudget = new LogBudget(owner.parts.clock, logLinesPerSecond, first =>
+      this.#noteDroppedLine(first),
+    );
     const { lane } = owner.parts;
     this.#stats = {
       created: lane.counter(`wasm.${settings.runtime}.created`),
@@ -148,7 +154,7 @@ export class VmSlot {
     if (this.#code === null) throw new PluginStartError('there is no code');
     const { parts, state } = this.#owner;
     let vm: Vm | null = null;
-    const host = new WorkerVmHost(parts, state, this.#rootProperties, failure => {
+    const host = new WorkerVmHost(parts, state, this.#rootProperties, this.#logBudget, failure => {
       if (vm !== null) this.#onVmFailure(vm, failure);
     });
     vm = Vm.start(this.#code, host, this.#settings.vm);
@@ -166,6 +172,15 @@ export class VmSlot {
     const { lane } = this.#owner.parts;
     lane.inc(this.#stats.created);
     this.#makeSpareLater();
+  }
+
+  #noteDroppedLine(first: boolean): void {
+    const { logLinesPerSecond } = this.#settings.limits;
+    this.#owner.statsOf(this.#settings.name).logLineDropped();
+    if (first)
+      this.log(
+        `Plugin ${this.#settings.name} logs more than ${logLinesPerSecond} lines in a second: the rest is dropped`,
+      );
   }
 
   #noteGone(vm: Vm): void {

@@ -29,6 +29,7 @@ import {
 import { FOREIGN_FUNCTIONS } from './foreign/foreign-functions.ts';
 import { openStream, sendUnaryCall } from './grpc-client.ts';
 import { LaneMetrics } from './lane-metrics.ts';
+import type { LogBudget } from './log-budget.ts';
 import { requestHeaders, requestTrailers } from './request-headers.ts';
 
 const COMPONENT = 'wasm';
@@ -82,12 +83,14 @@ export class WorkerVmHost implements VmHost {
   readonly #logger: Logger;
   readonly #asyncClient: AsyncClient;
   readonly #rootProperties: RootProperties;
+  readonly #logBudget: LogBudget;
   readonly #onFailure: (failure: VmFailure) => void;
 
   constructor(
     parts: WorkerParts,
     state: WorkerWasmState,
     rootProperties: RootProperties,
+    logBudget: LogBudget,
     onFailure: (failure: VmFailure) => void,
   ) {
     this.clock = parts.clock;
@@ -98,11 +101,12 @@ export class WorkerVmHost implements VmHost {
     this.#logger = parts.logger;
     this.#asyncClient = parts.asyncClient;
     this.#rootProperties = rootProperties;
+    this.#logBudget = logBudget;
     this.#onFailure = onFailure;
   }
 
   log(level: number, line: string): void {
-    this.#logger.log(LOG_LEVEL_OF_GUEST[level], COMPONENT, line);
+    if (this.#logBudget.take()) this.#logger.log(LOG_LEVEL_OF_GUEST[level], COMPONENT, line);
   }
 
   logEnabled(level: number): boolean {
