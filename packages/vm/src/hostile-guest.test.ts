@@ -2,11 +2,13 @@
 // memory is written only where the call may write.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { HOST_CALLS, WASI_FUNCTIONS } from '@dragoman/abi';
+import { HOST_CALLS, WASI_FUNCTIONS, WASI_MODULES } from '@dragoman/abi';
+import type { Puppet } from '@dragoman/testkit';
 import fc from 'fast-check';
 import { HeaderList } from './header-list.ts';
 import { MemoryBody } from './memory-body.ts';
 import { requestHeaders, startStream } from './testing/fixture.ts';
+import type { VmOptions } from './vm.ts';
 
 /** Addresses near the edges, small numbers, and anything. */
 const number = fc.oneof(
@@ -14,6 +16,8 @@ const number = fc.oneof(
     0,
     1,
     2,
+    3,
+    4,
     7,
     8,
     9,
@@ -51,11 +55,24 @@ const phase = fc.constantFrom(
   'allocator',
 );
 
+/** What the plugin has and may reach; and the WASI it was built for. */
+const setting = fc.record({
+  wasiModule: fc.constantFrom(...WASI_MODULES),
+  vm: fc.constantFrom<Partial<VmOptions>>(
+    {},
+    { files: new Map([['/etc/rules', Buffer.from('rules')]]) },
+    { sanitization: { readHeaders: [':*'], writeHeaders: ['x*'], clusters: [], sharedData: ['a*'] } },
+    { sanitization: { readProperties: ['request.*'], writeProperties: [] } },
+  ),
+});
+
 describe('hostile guests', () => {
   test('any call with any arguments in any phase answers a status and harms nobody', () => {
+    const anyCalls = fc.array(anyCall, { minLength: 1, maxLength: 12 });
     fc.assert(
-      fc.property(phase, fc.array(anyCall, { minLength: 1, maxLength: 12 }), (when, calls) => {
-        const fixture = startStream({ prepare: puppet => (puppet.allocatorAnswer = () => 0x20000) });
+      fc.property(setting, phase, anyCalls, ({ wasiModule, vm: options }, when, calls) => {
+        const prepare = (puppet: Puppet) => (puppet.allocatorAnswer = () => 0x20000);
+        const fixture = startStream({ prepare, wasiModule, vm: options });
         const { puppet, root, stream, vm, clock } = fixture;
         const statuses: (number | undefined)[] = [];
         const attack = () => {
