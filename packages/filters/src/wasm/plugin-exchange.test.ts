@@ -1,5 +1,6 @@
 // A plugin between a client and an upstream, on real connections: what both sides see of what the guest does.
 import assert from 'node:assert/strict';
+import { connect } from 'node:http2';
 import { describe, type TestContext, test } from 'node:test';
 import { decodePairs, encodePairs } from '@dragoman/abi';
 import { PuppetWorker, type PuppetWorkerOptions } from './testing/puppet-worker.ts';
@@ -179,6 +180,18 @@ describe('bodies over HTTP/1 as guests see them', () => {
     await worker.traced('proxy_on_delete');
     assert.deepEqual(bodyCalls(worker, 'request'), ['3, 0', '0, 1']);
     assert.deepEqual(bodyCalls(worker, 'response'), ['2, 0', '0, 1']);
+  });
+
+  test('over HTTP/2 the end comes with the last bytes', async t => {
+    const worker = await workerOf(t);
+    const session = connect(`http://127.0.0.1:${worker.port}`);
+    const stream = session.request({ ':method': 'POST', ':path': '/' });
+    const ended = new Promise(resolve => stream.on('end', resolve));
+    stream.resume();
+    stream.end('abc');
+    await ended;
+    session.close();
+    assert.deepEqual(bodyCalls(worker, 'request'), ['3, 1']);
   });
 
   test('a local response in the first of them closes the connection: the request was not read to its end', async t => {

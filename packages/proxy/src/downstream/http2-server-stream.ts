@@ -9,6 +9,7 @@ import { Stream } from '../filter-chain/stream.ts';
 import { opensTunnel } from '../filter-chain/upgrade.ts';
 import { ResponseFlag } from '../format/response-flags.ts';
 import { ownBytes, SMALL_WRITE_BYTES } from '../socket/body-writer.ts';
+import { HeldPiece } from '../socket/held-piece.ts';
 import type { Http2Connection } from './http2-connection.ts';
 import { readTrailers } from './http2-request-head.ts';
 
@@ -38,6 +39,7 @@ export class Http2ServerStream implements ResponseEncoder {
   #responseTrailers: HeaderMap | null = null;
   #listensForDrain = false;
   #ended = false;
+  #held: HeldPiece | null = null;
 
   constructor(manager: ConnectionManager) {
     this.#manager = manager;
@@ -185,6 +187,13 @@ export class Http2ServerStream implements ResponseEncoder {
 
   onData(bytes: Buffer): void {
     if (!this.stream.active) return;
+    if (this.stream.decode.showsData)
+      (this.#held ??= new HeldPiece(held => this.#passData(held))).hold(bytes);
+    else this.#passData(bytes);
+  }
+
+  #passData(bytes: Buffer): void {
+    if (!this.stream.active) return;
     this.stream.onRequestData(bytes, false);
     this.stream.onRequestReadDone();
   }
@@ -199,10 +208,12 @@ export class Http2ServerStream implements ResponseEncoder {
     // A stream that was reset ends, too, when the code is NO_ERROR: its body is not complete.
     if (this.#http2 === null || this.#http2.closed) return;
     if (this.#requestTrailers !== null) {
+      this.#held?.passOn();
+      if (!stream.active) return;
       this.#connection?.countTrailers();
       stream.onRequestTrailers(this.#requestTrailers);
     } else {
-      stream.onRequestData(EMPTY, true);
+      stream.onRequestData(this.#held?.take() ?? EMPTY, true);
     }
     stream.onRequestReadDone();
   }
@@ -226,6 +237,7 @@ export class Http2ServerStream implements ResponseEncoder {
     this.#http2 = null;
     this.#connection = null;
     this.#head = null;
+    this.#held?.take();
     if (this.stream.active) {
       if (connection.gone) this.stream.onDownstreamReset('downstream_remote_disconnect');
       else this.stream.onDownstreamReset('http2.remote_reset', ResponseFlag.DownstreamRemoteReset);

@@ -4,6 +4,7 @@ import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { HeaderMap, type RequestHeaders, ResponseHeaders } from '@dragoman/http';
 import type { Host } from '../cluster/host.ts';
 import { ownBytes, SMALL_WRITE_BYTES } from '../socket/body-writer.ts';
+import { HeldPiece } from '../socket/held-piece.ts';
 import type { ReadBuffers } from '../socket/read-buffers.ts';
 import { ResetReason, type UpstreamHandler, type UpstreamStream } from './upstream-stream.ts';
 
@@ -50,6 +51,7 @@ export class Http2ClientStream implements UpstreamStream {
   #closed = false;
   /** Bytes the response still has to bring, by its content-length; -1 when it has none. */
   #left = -1;
+  #held: HeldPiece | null = null;
 
   constructor(owner: ClientStreamOwner, handler: UpstreamHandler, requestsBefore: number) {
     this.#owner = owner;
@@ -172,7 +174,12 @@ export class Http2ClientStream implements UpstreamStream {
     const handler = this.#handler;
     if (handler === null) return;
     if (this.#left >= 0) this.#left -= bytes.length;
-    handler.onUpstreamData(bytes, false);
+    if (handler.showsData === true) (this.#held ??= new HeldPiece(held => this.#passData(held))).hold(bytes);
+    else this.#passData(bytes);
+  }
+
+  #passData(bytes: Buffer): void {
+    this.#handler?.onUpstreamData(bytes, false);
     this.#handler?.onUpstreamReadDone();
   }
 
@@ -190,12 +197,14 @@ export class Http2ClientStream implements UpstreamStream {
     if (handler === null || http2 === null || http2.rstCode !== ErrorCode.NO_ERROR) return;
     // A reset without error in the middle of a body looks like its end: the announced length tells.
     if (this.#left > 0) return;
+    if (this.#responseTrailers !== null) this.#held?.passOn();
+    if (this.#handler !== handler) return;
     this.#onResponseEnd();
     if (this.#responseTrailers !== null) {
       this.#owner.countTrailers();
       handler.onUpstreamTrailers(this.#responseTrailers);
     } else {
-      handler.onUpstreamData(EMPTY, true);
+      handler.onUpstreamData(this.#held?.take() ?? EMPTY, true);
     }
     handler.onUpstreamReadDone();
   }
@@ -224,6 +233,7 @@ export class Http2ClientStream implements UpstreamStream {
 
   onClose(code: number): void {
     if (this.#closed) return;
+    this.#held?.passOn();
     const handler = this.#handler;
     this.#handler = null;
     const gone = this.#owner.gone;

@@ -74,6 +74,10 @@ export class PuppetWorker {
     return worker;
   }
 
+  get port(): number {
+    return this.#port;
+  }
+
   /** A connection to the proxy. */
   connect(): Promise<RawConnection> {
     return RawConnection.connect(this.#port);
