@@ -73,6 +73,7 @@ const HEALTH_CHECK_FIELDS: FieldTable = {
     'expected_statuses',
     'retriable_statuses',
     'codec_client_type=HTTP1,HTTP2',
+    'service_name_matcher',
     'method',
   ],
   [`${CORE}.HealthCheck.TcpHealthCheck`]: ['send', 'receive'],

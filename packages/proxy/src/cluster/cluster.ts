@@ -114,10 +114,12 @@ export class Cluster {
 
   /** True when this request is to be dropped by drop_overloads: 503, flag DO, before a host is chosen. */
   dropsOverload(): boolean {
-    if (this.#dropChance === 0 || this.#context.random() >= this.#dropChance) return false;
-    // Exists only in clusters that drop: the name appears with the first one.
-    this.lane.inc(this.lane.counter(`cluster.${this.statName}.upstream_rq_drop_overload`));
-    return true;
+    return this.#dropChance > 0 && this.#context.random() < this.#dropChance;
+  }
+
+  /** Every request is to be dropped: Envoy has other words for that. */
+  get dropsAll(): boolean {
+    return this.#dropChance >= 1;
   }
 
   /** Where an ORIGINAL_DST cluster takes the destination from: a request header, or null for the connection's address. */

@@ -25,7 +25,8 @@ const UNHEALTHY_MASK =
   HealthFlag.FAILED_EDS_HEALTH |
   HealthFlag.EDS_STATUS_DRAINING;
 const DEGRADED_MASK = HealthFlag.DEGRADED_ACTIVE_HC | HealthFlag.DEGRADED_EDS_HEALTH;
-const EXCLUDED_MASK = HealthFlag.PENDING_ACTIVE_HC | HealthFlag.EXCLUDED_VIA_IMMEDIATE_HC_FAIL;
+const EXCLUDED_MASK =
+  HealthFlag.PENDING_ACTIVE_HC | HealthFlag.EXCLUDED_VIA_IMMEDIATE_HC_FAIL | HealthFlag.EDS_STATUS_DRAINING;
 
 export function healthOf(flags: number): HostHealth {
   if ((flags & UNHEALTHY_MASK) !== 0) return HostHealth.UNHEALTHY;

@@ -3,17 +3,66 @@
 import { ResponseFlag } from '../format/response-flags.ts';
 import { ResetReason } from '../upstream/upstream-stream.ts';
 
-export function failureStatus(reason: ResetReason): number {
-  return reason === ResetReason.ProtocolError ? 502 : 503;
+export interface Failure {
+  /** Response flag; 0 = none. */
+  readonly flag: number;
+  readonly status: number;
+  readonly body: string;
+  readonly details: string;
+  readonly headers: readonly [string, string][] | null;
 }
 
-export function failureBody(reason: ResetReason, retried: boolean): string {
+function fixed(flag: number, body: string, details: string, header = ''): Failure {
+  return { flag, status: 503, body, details, headers: header === '' ? null : [[header, 'true']] };
+}
+
+export const NO_HEALTHY_HOST: Failure = fixed(
+  ResponseFlag.NoHealthyUpstream,
+  'no healthy upstream',
+  'no_healthy_upstream',
+);
+
+/** Requests that drop_overloads takes out, some of them or all. */
+export const DROP: Failure = fixed(
+  ResponseFlag.DropOverload,
+  'drop overload',
+  'drop_overload',
+  'x-envoy-drop-overload',
+);
+export const DROP_ALL: Failure = fixed(
+  ResponseFlag.UnconditionalDropOverload,
+  'unconditional drop overload',
+  'unconditional_drop_overload',
+  'x-envoy-unconditional-drop-overload',
+);
+
+/** Tells the client not to try again at once. */
+const OVERLOADED: Failure['headers'] = [['x-envoy-overloaded', 'true']];
+
+/** An upgrade that the upstream has answered with something else. */
+export function handshakeFailure(status: number): Failure {
+  return { flag: 0, status, body: '', details: 'websocket_handshake_unsuccessful', headers: null };
+}
+
+/** `alternative`: the client wants 204 instead of 504. */
+export function timeoutFailure(details: string, alternative: boolean): Failure {
+  const [status, body] = alternative ? [204, ''] : [504, 'upstream request timeout'];
+  return { flag: ResponseFlag.UpstreamRequestTimeout, status, body, details, headers: null };
+}
+
+export function resetFailure(reason: ResetReason, transportFailure: string, retried: boolean): Failure {
   const which = retried ? 'retried and the latest reset reason' : 'reset reason';
-  return `upstream connect error or disconnect/reset before headers. ${which}: ${reason}`;
+  return {
+    flag: FLAGS[reason],
+    status: reason === ResetReason.ProtocolError ? 502 : 503,
+    body: `upstream connect error or disconnect/reset before headers. ${which}: ${reason}`,
+    details: resetDetails('before', reason, transportFailure),
+    headers: reason === ResetReason.Overflow ? OVERLOADED : null,
+  };
 }
 
 /** "upstream_reset_before_response_started{connection_termination}", with the transport's words behind a bar. */
-export function failureDetails(
+export function resetDetails(
   when: 'before' | 'after',
   reason: ResetReason,
   transportFailure: string,
@@ -47,6 +96,3 @@ export function isConnectFailure(reason: ResetReason): boolean {
     reason === ResetReason.ConnectionTimeout
   );
 }
-
-/** Tells the client not to try again at once. */
-export const OVERLOADED: readonly [string, string][] = [['x-envoy-overloaded', 'true']];

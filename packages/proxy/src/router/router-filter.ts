@@ -18,7 +18,17 @@ import {
 } from '../upstream/upstream-stream.ts';
 import { AttemptHost } from './attempt-host.ts';
 import { answerDirectly, answerNoCluster, answerNoRoute } from './direct-answers.ts';
-import { failureBody, failureDetails, failureFlag, failureStatus, OVERLOADED } from './failure.ts';
+import {
+  DROP,
+  DROP_ALL,
+  type Failure,
+  failureFlag,
+  handshakeFailure,
+  NO_HEALTHY_HOST,
+  resetDetails,
+  resetFailure,
+  timeoutFailure,
+} from './failure.ts';
 import { becomesGet, followRedirect } from './internal-redirect.ts';
 import { RequestMirror } from './mirror.ts';
 import { reportStatus } from './outlier-report.ts';
@@ -130,14 +140,9 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler, RequestTim
   /** Finds a host for the next attempt, or answers that there is none. */
   #choosesHost(): boolean {
     const cluster = this.#cluster!;
-    if (cluster.dropsOverload()) {
-      this.#stream.info.addResponseFlag(ResponseFlag.DropOverload);
-      this.#answerFailure(503, 'drop overload', 'drop_overload', true);
-      return false;
-    }
-    if (this.#hosts.choose()) return true;
-    this.#stream.info.addResponseFlag(ResponseFlag.NoHealthyUpstream);
-    this.#answerFailure(503, 'no healthy upstream', 'no_healthy_upstream', false);
+    const refused = cluster.dropsOverload();
+    if (!refused && this.#hosts.choose()) return true;
+    this.#answerFailure(!refused ? NO_HEALTHY_HOST : cluster.dropsAll ? DROP_ALL : DROP);
     return false;
   }
 
@@ -291,7 +296,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler, RequestTim
     if (this.#retry.enabled && this.#retriedResponse(headers, endStream)) return;
     if (evadesHandshake(stream.upgrade, status)) {
       this.#dropUpstream();
-      this.#answerFailure(status, '', 'websocket_handshake_unsuccessful', false);
+      this.#answerFailure(handshakeFailure(status));
       return;
     }
     if (this.#redirected(headers, endStream)) return;
@@ -397,32 +402,26 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler, RequestTim
     if (this.#responseStarted) {
       stream.manager.lane.inc(stream.manager.stats.rqResetAfterDownstreamResponseStarted);
       info.addResponseFlag(failureFlag(reason));
-      this.#cutResponse(failureDetails('after', reason, transportFailure));
+      this.#cutResponse(resetDetails('after', reason, transportFailure));
       return;
     }
     if (reason !== ResetReason.Overflow) this.#hosts.onFailure(reason);
     if (this.#retriedReset(reason)) return;
-    info.addResponseFlag(failureFlag(reason));
-    this.#answerFailure(
-      failureStatus(reason),
-      failureBody(reason, info.attemptCount > 1),
-      failureDetails('before', reason, transportFailure),
-      reason === ResetReason.Overflow,
-    );
+    this.#answerFailure(resetFailure(reason, transportFailure, info.attemptCount > 1));
   }
 
-  #answerFailure(status: number, body: string, details: string, overloaded: boolean): void {
+  #answerFailure({ flag, status, body, details, headers }: Failure): void {
     const stream = this.#stream;
+    stream.info.addResponseFlag(flag);
     this.#charges.charge(status, stream.info.internal);
     stream.attemptCountHeader = this.#route!.virtualHost.includeAttemptCountInResponse;
-    stream.sendLocalReply(status, body, details, overloaded ? OVERLOADED : null);
+    stream.sendLocalReply(status, body, details, headers);
   }
 
   onTimeout(): void {
     const { lane, stats } = this.#cluster!;
     lane.inc(stats.upstreamRqTimeout);
     this.#hosts.onTimeout();
-    this.#stream.info.addResponseFlag(ResponseFlag.UpstreamRequestTimeout);
     this.#dropUpstream();
     this.#answerTimeout('response_timeout');
   }
@@ -433,9 +432,9 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler, RequestTim
   }
 
   #answerTimeout(details: string): void {
+    this.#stream.info.addResponseFlag(ResponseFlag.UpstreamRequestTimeout);
     if (this.#responseStarted) this.#cutResponse(details);
-    else if (this.#timers.altResponse) this.#answerFailure(204, '', details, false);
-    else this.#answerFailure(504, 'upstream request timeout', details, false);
+    else this.#answerFailure(timeoutFailure(details, this.#timers.altResponse));
   }
 
   onPerTryTimeout(): void {
@@ -452,7 +451,6 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler, RequestTim
     this.#timers.stopAttempt();
     this.#dropUpstream();
     if (!this.#responseStarted && this.#retriedReset(ResetReason.LocalReset, true)) return;
-    this.#stream.info.addResponseFlag(ResponseFlag.UpstreamRequestTimeout);
     this.#answerTimeout(details);
   }
 

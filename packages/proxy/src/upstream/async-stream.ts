@@ -5,7 +5,7 @@ import { Timer } from '@dragoman/base';
 import { BodyBuffer, type HeaderMap, type RequestHeaders, type ResponseHeaders } from '@dragoman/http';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Host } from '../cluster/host.ts';
-import { failureBody, failureDetails, failureStatus } from '../router/failure.ts';
+import { resetDetails, resetFailure } from '../router/failure.ts';
 import type { WorkerServices } from '../server/worker-services.ts';
 import type { ConnectionPools } from './connection-pools.ts';
 import type { ConnectionDemand } from './connector.ts';
@@ -207,10 +207,10 @@ export class AsyncStream implements UpstreamHandler, ConnectionDemand {
 
   onUpstreamReset(reason: ResetReason, transportFailure: string): void {
     if (this.#over) return;
-    const status = failureStatus(reason);
+    const { status, body } = resetFailure(reason, transportFailure, false);
     const when = this.#responseStarted ? 'after' : 'before';
     this.#charge(status);
-    this.#fail(status, failureBody(reason, false), failureDetails(when, reason, transportFailure));
+    this.#fail(status, body, resetDetails(when, reason, transportFailure));
   }
 
   onUpstreamReadDone(): void {}

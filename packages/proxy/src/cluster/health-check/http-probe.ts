@@ -2,6 +2,7 @@
 
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import type { HealthCheck_HttpHealthCheck as HttpConfig, TypeInt64Range } from '@dragoman/config';
+import { compileStringMatcher, type StringMatcher } from '../../route/string-matcher.ts';
 import { containsInOrder, payloadBytes } from './payload.ts';
 import { type Probe, ProbeOutcome, type ProbeTarget } from './probe.ts';
 
@@ -20,6 +21,8 @@ export interface HttpCheck {
   readonly responseBufferBytes: number;
   readonly expected: readonly TypeInt64Range[];
   readonly retriable: readonly TypeInt64Range[];
+  /** What x-envoy-upstream-healthchecked-cluster has to say; null = it is not looked at. */
+  readonly serviceName: StringMatcher | null;
 }
 
 export function compileHttpCheck(config: HttpConfig, target: ProbeTarget): HttpCheck {
@@ -43,6 +46,8 @@ export function compileHttpCheck(config: HttpConfig, target: ProbeTarget): HttpC
     responseBufferBytes: config.responseBufferSize ?? 1024,
     expected: config.expectedStatuses.length > 0 ? config.expectedStatuses : [{ start: 200, end: 201 }],
     retriable: config.retriableStatuses,
+    serviceName:
+      config.serviceNameMatcher === undefined ? null : compileStringMatcher(config.serviceNameMatcher),
   };
 }
 
@@ -50,11 +55,19 @@ const within = (ranges: readonly TypeInt64Range[], status: number) =>
   ranges.some(range => status >= range.start && status < range.end);
 
 /** Judges a whole answer. */
-export function judgeAnswer(check: HttpCheck, status: number, degraded: boolean, body: Buffer): ProbeOutcome {
+export function judgeAnswer(
+  check: HttpCheck,
+  status: number,
+  headers: Readonly<Record<string, unknown>>,
+  body: Buffer,
+): ProbeOutcome {
   if (!within(check.expected, status))
     return within(check.retriable, status) ? ProbeOutcome.RETRIABLE_FAILURE : ProbeOutcome.FAILURE;
   if (check.receive.length > 0 && !containsInOrder(body, check.receive)) return ProbeOutcome.FAILURE;
-  return degraded ? ProbeOutcome.DEGRADED : ProbeOutcome.SUCCESS;
+  // Another service may have got the address meanwhile.
+  const service = String(headers['x-envoy-upstream-healthchecked-cluster'] ?? '');
+  if (check.serviceName !== null && !check.serviceName.matches(service)) return ProbeOutcome.FAILURE;
+  return headers['x-envoy-degraded'] === undefined ? ProbeOutcome.SUCCESS : ProbeOutcome.DEGRADED;
 }
 
 export class HttpProbe implements Probe {
@@ -109,8 +122,7 @@ export class HttpProbe implements Probe {
     });
     response.on('error', () => end(ProbeOutcome.NETWORK_FAILURE));
     response.on('end', () => {
-      const degraded = response.headers['x-envoy-degraded'] !== undefined;
-      end(judgeAnswer(this.#check, response.statusCode ?? 0, degraded, Buffer.concat(chunks)));
+      end(judgeAnswer(this.#check, response.statusCode ?? 0, response.headers, Buffer.concat(chunks)));
     });
   }
 }

@@ -28,8 +28,7 @@ export function http2Question(check: HttpCheck): Question {
     headers,
     body: check.send,
     responseBufferBytes: check.responseBufferBytes,
-    judge: (answer, body) =>
-      judgeAnswer(check, Number(answer[':status']), answer['x-envoy-degraded'] !== undefined, body),
+    judge: (answer, body) => judgeAnswer(check, Number(answer[':status']), answer, body),
   };
 }
 
