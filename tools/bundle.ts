@@ -15,6 +15,7 @@ const folder = join(root, 'node_modules', '.cache', 'dragoman', 'bundle');
 const ENTRIES = {
   gateway: 'apps/gateway/src/main.ts',
   sidecar: 'apps/sidecar/src/main.ts',
+  plugin: 'apps/plugin/src/main.ts',
   worker: 'apps/gateway/src/worker.ts',
   'demo-upstream': 'apps/gateway/src/demo/demo-upstream.ts',
   'serve-task': 'packages/pool/src/serve-task.ts',

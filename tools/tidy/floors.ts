@@ -23,6 +23,7 @@ export const FLOORS: Record<string, number> = {
   'packages/tracing': 4,
   'apps/gateway': 5,
   'apps/sidecar': 5,
+  'apps/plugin': 5,
 };
 
 /** Imports along one floor, each with its reason. */

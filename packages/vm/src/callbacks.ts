@@ -53,7 +53,8 @@ export function bindCallbacks(vm: Vm, exports: WebAssembly.Exports): Callbacks {
     const type = types[name];
     if (type === undefined) return null;
     if (allowed !== undefined && allowed.size > 0 && !allowed.has(name)) return null;
-    const callback = exports[name] as (...args: number[]) => number | undefined;
+    const exported = exports[name] as (...args: number[]) => number | undefined;
+    const callback = vm.options.tracer?.callback(vm, name, exported) ?? exported;
     if (type.endsWith('i') || !BOOLEAN_RESULT.has(name)) return callback;
     return (a, b) => {
       callback(a, b);

@@ -70,7 +70,9 @@ export function bindImports(vm: Vm): BoundImports {
         : entry.module === 'env'
           ? env[entry.name]
           : undefined;
-      object[entry.module][entry.name] = bindFunction(vm, entry, isWasi, known) as WebAssembly.ImportValue;
+      const bound = bindFunction(vm, entry, isWasi, known);
+      const traced = vm.options.tracer?.hostCall(vm, entry.name, bound) ?? bound;
+      object[entry.module][entry.name] = traced as WebAssembly.ImportValue;
     }
   }
   if (vm.limits !== null) {

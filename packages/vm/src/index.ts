@@ -12,6 +12,7 @@ export type { ForeignFunction, ForeignResult } from './foreign/foreign-function.
 export { ProtobufError, readBytesFields, writeField } from './foreign/protobuf.ts';
 export { standardForeignFunctions } from './foreign/standard-functions.ts';
 export { HeaderList } from './header-list.ts';
+export type { HostFunction } from './host/host-function.ts';
 export { Guard } from './limits/guard.ts';
 export {
   DEFAULT_DEADLINES,
@@ -53,6 +54,7 @@ export type { SanitizationRules } from './sanitization/rules.ts';
 export { LocalSharedData } from './shared-data.ts';
 export { LocalSharedQueues } from './shared-queues.ts';
 export type { GuestBody, GuestHeaderMap, LocalResponse, StreamHost } from './stream-host.ts';
+export type { Tracer } from './tracer.ts';
 export { Vm, type VmOptions } from './vm.ts';
 export type {
   Callout,

@@ -23,6 +23,7 @@ import type { GuestMemory } from './memory.ts';
 import type { ModuleInfo, PluginModule } from './module/plugin-module.ts';
 import type { SanitizationRules } from './sanitization/rules.ts';
 import { Sanitizer } from './sanitization/sanitizer.ts';
+import type { Tracer } from './tracer.ts';
 import type { FailureCause, VmFailure, VmHost } from './vm-host.ts';
 
 export interface VmOptions {
@@ -45,6 +46,7 @@ export interface VmOptions {
   readonly maxMemoryPages?: number;
   /** For a module that was compiled as limited. */
   readonly deadlines?: Deadlines;
+  readonly tracer?: Tracer;
 }
 
 /** Something a guest asked for that must wait until it has returned (ABI reference 2.7). */

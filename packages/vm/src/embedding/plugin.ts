@@ -65,6 +65,7 @@ export interface PluginOptions extends PluginSettings {
   readonly host?: Partial<VmHost>;
   /** Functions for imports that are no host calls, by "module.name". */
   readonly imports?: VmOptions['imports'];
+  readonly tracer?: VmOptions['tracer'];
 }
 
 const DEFAULT_PAUSE_LIMIT_MS = 60_000;
@@ -213,7 +214,7 @@ export class Plugin implements PluginRunner {
 
   #start(): RootContext {
     const { allowOnHeadersStopIteration, configuration, environment, limits, name, rootId } = this.#options;
-    const { imports, vmConfiguration, vmId } = this.#options;
+    const { imports, tracer, vmConfiguration, vmId } = this.#options;
     const given = limits || {};
     const memoryMib = given.memoryMib ?? DEFAULT_MEMORY_CAP_PAGES / PAGES_PER_MEBIBYTE;
     const vm = Vm.start(this.module, this.#host, {
@@ -225,6 +226,7 @@ export class Plugin implements PluginRunner {
       },
       maxMemoryPages: memoryMib === 0 ? UNLIMITED_PAGES : memoryMib * PAGES_PER_MEBIBYTE,
       ...(imports !== undefined && { imports }),
+      ...(tracer !== undefined && { tracer }),
       ...(vmId !== undefined && { vmId }),
       ...(vmConfiguration !== undefined && { vmConfiguration: bytesOf(vmConfiguration) }),
       ...(environment !== undefined && { environment: new Map(Object.entries(environment)) }),

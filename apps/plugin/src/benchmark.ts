@@ -1,0 +1,143 @@
+// What a plugin costs: each of its callbacks, and a request with its response as a whole.
+
+import {
+  compileModule,
+  HeaderList,
+  type HostFunction,
+  LocalStream,
+  localHost,
+  type RootContext,
+  type Tracer,
+  Vm,
+} from '@dragoman/vm';
+
+export interface BenchmarkOptions {
+  readonly configuration: string;
+  readonly rootId: string;
+  readonly requests: number;
+}
+
+export interface Benchmark {
+  readonly requests: number;
+  readonly startMs: number;
+  readonly callbacks: readonly {
+    readonly name: string;
+    /** Median, host calls included. */
+    readonly nanoseconds: number;
+    /** Host calls in one run of it. */
+    readonly calls: number;
+  }[];
+  readonly request: { readonly nanoseconds: number; readonly garbageBytes: number };
+  /** Of the guest, after all rounds. */
+  readonly memoryBytes: number;
+}
+
+const ROUNDS = 5;
+/** So few that the collector does not run in between. */
+const GARBAGE_REQUESTS = 100;
+
+/** Measures twice: once without a tracer for the sum, once with one for the parts. */
+export async function benchmark(bytes: Buffer, options: BenchmarkOptions): Promise<Benchmark> {
+  const { requests } = options;
+  const startNs = process.hrtime.bigint();
+  const module = await compileModule(bytes, { limited: true });
+  const start = (tracer?: Tracer): RootContext => {
+    const vm = Vm.start(module, localHost(), tracer === undefined ? {} : { tracer });
+    const configuration = Buffer.from(options.configuration);
+    return vm.startRoot({ name: 'bench', rootId: options.rootId, configuration });
+  };
+  const root = start();
+  const startMs = Number(process.hrtime.bigint() - startNs) / 1e6;
+  run(root, requests);
+  const rounds = Array.from({ length: ROUNDS }, () => timeOf(() => run(root, requests)) / requests);
+  const garbage = Array.from({ length: ROUNDS }, () => garbageOf(() => run(root, GARBAGE_REQUESTS)));
+  const tracer = new CallbackTimes();
+  const traced = start(tracer);
+  run(traced, requests);
+  tracer.clear();
+  run(traced, requests);
+  const result = {
+    requests,
+    startMs,
+    callbacks: tracer.summary(),
+    request: { nanoseconds: Math.min(...rounds), garbageBytes: Math.min(...garbage) / GARBAGE_REQUESTS },
+    memoryBytes: root.vm.memoryBytes,
+  };
+  for (const { vm } of [root, traced]) {
+    if (vm.failure !== null) throw new Error(`the plugin died: ${vm.failure.callback}: ${vm.failure.reason}`);
+    vm.discard();
+  }
+  return result;
+}
+
+/** A request of a browser with a small body, and its response. */
+function run(root: RootContext, requests: number): void {
+  for (let i = 0; i < requests; i++) {
+    const stream = new LocalStream(root);
+    const request = HeaderList.from({
+      ':method': 'POST',
+      ':path': '/path?q=1',
+      ':authority': 'example.org',
+      ':scheme': 'http',
+      'user-agent': 'dragoman-plugin',
+      accept: '*/*',
+      'content-length': '5',
+    });
+    if (stream.request(request, 'hello') === 'continue')
+      stream.response(HeaderList.from({ ':status': '200', 'content-type': 'text/plain' }), 'world');
+    stream.end();
+  }
+}
+
+function timeOf(action: () => void): number {
+  const start = process.hrtime.bigint();
+  action();
+  return Number(process.hrtime.bigint() - start);
+}
+
+function garbageOf(action: () => void): number {
+  const before = process.memoryUsage().heapUsed;
+  action();
+  return Math.max(0, process.memoryUsage().heapUsed - before);
+}
+
+class CallbackTimes implements Tracer {
+  readonly #times = new Map<string, number[]>();
+  readonly #calls = new Map<string, number>();
+  #hostCalls = 0;
+
+  hostCall(_vm: Vm, _name: string, call: HostFunction): HostFunction {
+    return (...args) => {
+      this.#hostCalls++;
+      return call(...args);
+    };
+  }
+
+  callback(_vm: Vm, name: string, callback: (...args: number[]) => number | undefined) {
+    return (...args: number[]) => {
+      this.#hostCalls = 0;
+      const start = process.hrtime.bigint();
+      const result = callback(...args);
+      const time = Number(process.hrtime.bigint() - start);
+      const times = this.#times.get(name);
+      if (times === undefined) this.#times.set(name, [time]);
+      else times.push(time);
+      this.#calls.set(name, this.#hostCalls);
+      return result;
+    };
+  }
+
+  clear(): void {
+    this.#times.clear();
+  }
+
+  summary() {
+    return this.#times
+      .entries()
+      .map(([name, times]) => {
+        times.sort((a, b) => a - b);
+        return { name, nanoseconds: times[times.length >> 1]!, calls: this.#calls.get(name) ?? 0 };
+      })
+      .toArray();
+  }
+}
