@@ -166,6 +166,15 @@ describe('a plugin with settings', () => {
     );
   });
 
+  test('is refused next to a section of settings that does not exist', async () => {
+    const { bootstrap } = bootstrapOf(pluginBytes(), { files: files() });
+    Object.assign(bootstrap.node.metadata!.dragoman as object, { wasm_hosts: {} });
+    const { errors } = await prepareWasmPlugins(bootstrap);
+    assert.deepEqual(errors, [
+      'node.metadata.dragoman.wasm_hosts: no such setting; there is wasm_host, wasm_limits, wasm_shared_state',
+    ]);
+  });
+
   test('S1: without a version marker is refused, unless abi_version says which one is meant', async () => {
     const bytes = pluginBytes({ marker: '' });
     const refused = await prepare(bytes, { files: files() });

@@ -32,6 +32,7 @@ import {
   type WasmPluginConfig,
 } from './plugin-settings.ts';
 import { rootProperty } from './root-properties.ts';
+import { checkDragomanSections } from './settings-section.ts';
 import { sharedStateMemory } from './shared-state.ts';
 import { readSharedStateSettings } from './shared-state-settings.ts';
 import { LOG_LEVEL_OF_GUEST, type RootProperties } from './worker-host.ts';
@@ -84,6 +85,7 @@ export async function prepareWasmPlugins(
   const note = (path: string, message: string) => void prepared.errors.push(`${path}: ${message}`);
   const limitsOf = readPluginLimits(node, note);
   const hostSettingsOf = readPluginHostSettings(node, note);
+  checkDragomanSections(node, note);
   if (node !== undefined) prepared.attachments.set(NODE_ATTACHMENT, node);
   const vmIds = plugins.map(({ vmConfig }) => vmConfig?.vmId ?? '');
   const sharedState = sharedStateMemory(options.previous, readSharedStateSettings(node, note), vmIds);

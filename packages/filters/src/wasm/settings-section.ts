@@ -10,8 +10,22 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 
 const ROOT = 'node.metadata.dragoman';
 
+/** All sections there are. */
+const SECTIONS = ['wasm_host', 'wasm_limits', 'wasm_shared_state'] as const;
+
+/** Reports sections that do not exist. */
+export function checkDragomanSections(node: Node | undefined, report: Report): void {
+  const dragoman = node?.metadata?.dragoman;
+  if (typeof dragoman === 'object' && dragoman !== null)
+    refuseUnknown(dragoman as JsonObject, SECTIONS, ROOT, report);
+}
+
 /** The section node.metadata.dragoman.<name>, and its path. */
-export function dragomanSection(node: Node | undefined, name: string, report: Report): [JsonObject, string] {
+export function dragomanSection(
+  node: Node | undefined,
+  name: (typeof SECTIONS)[number],
+  report: Report,
+): [JsonObject, string] {
   const dragoman = objectOf(node?.metadata?.dragoman, ROOT, report);
   const path = `${ROOT}.${name}`;
   return [objectOf(dragoman[name], path, report), path];
