@@ -146,6 +146,19 @@ describe('stream control', () => {
     );
   });
 
+  test('S72: continue_stream(2) goes on with a connection, and leaves what an HTTP stream can reach', () => {
+    const fixture = startStream();
+    const { puppet, streamHost } = fixture;
+    const seen: unknown[] = [];
+    inRequestHeaders(fixture, requestHeaders(), () => {
+      seen.push(puppet.call('proxy_continue_stream', 2), [...streamHost.asked]);
+      seen.push(puppet.ask('proxy_get_header_map_value', 0, ':path').text);
+      return 0;
+    });
+    assert.deepEqual(seen, [Status.Ok, [], '/path?q=1']);
+    assert.deepEqual(streamHost.asked, ['continueRequest']);
+  });
+
   test('S7: the 0.1.0 calls continue_request, continue_response and clear_route_cache', () => {
     const fixture = startStream({ markers: ['proxy_abi_version_0_1_0'] });
     const seen: number[] = [];
