@@ -115,6 +115,18 @@ describe('root contexts', () => {
     assert.equal(clock.timerCount, 0);
   });
 
+  test('ticks that take longer than they are apart leave the thread as much time as they take', () => {
+    const { puppet, clock, root } = startStream();
+    root.setTickPeriod(1);
+    puppet.on.proxy_on_tick = () => void (clock.now += 30);
+    clock.advance(1);
+    puppet.trace.length = 0;
+    clock.advance(29);
+    assert.equal(puppet.trace.length, 0);
+    clock.advance(1);
+    assert.equal(puppet.trace.length, 1);
+  });
+
   test('S86: a new period restarts the timer', () => {
     const { puppet, root, clock } = startStream();
     root.setTickPeriod(10);

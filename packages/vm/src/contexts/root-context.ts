@@ -56,6 +56,8 @@ export class RootContext extends Context {
   /** Ids of the streams on whose behalf calls were started, by token. */
   readonly #askers = new Map<number, number>();
   #tickPeriodMs = 0;
+  /** How long the last tick took. */
+  #lastTickMs = 0;
   #cancelTick: (() => void) | null = null;
 
   constructor(vm: Vm, id: number, options: RootOptions) {
@@ -120,13 +122,18 @@ export class RootContext extends Context {
   }
 
   #armTick(): void {
-    this.#cancelTick = this.vm.host.clock.after(this.#tickPeriodMs, this.#onTick);
+    // Ticks that take longer than they are apart must leave the thread as much time as they take.
+    const delayMs = Math.max(this.#tickPeriodMs, this.#lastTickMs);
+    this.#cancelTick = this.vm.host.clock.after(delayMs, this.#onTick);
   }
 
   readonly #onTick = (): void => {
     this.#cancelTick = null;
     this.vm.defer(() => {
+      const { clock } = this.vm.host;
+      const startMs = clock.nowMs();
       this.#call('proxy_on_tick', 0, this.vm.callbacks.onTick, this.id);
+      this.#lastTickMs = clock.nowMs() - startMs;
       if (this.#cancelTick === null && this.#tickPeriodMs > 0 && this.vm.failure === null) this.#armTick();
     });
   };
