@@ -1,19 +1,20 @@
 // Attributes as values of CEL and back. Maps and messages are read lazily: an expression looks at a few of them.
 
 import { type PropertyMap, type PropertyMessage, type PropertyValue, utf8Property } from '@dragoman/vm';
+import { ATTRIBUTE_GROUPS } from '../wasm/attributes/attribute-table.ts';
 import { type CelLibrary, celLibrary } from './cel-library.ts';
 
-/** Gives the attribute at a path, or undefined. */
-export type AttributeSource = (path: readonly string[]) => PropertyValue;
+/** What an expression is evaluated over. */
+export interface ExpressionSource {
+  /** The attribute at a path; undefined: there is none. */
+  value(path: readonly string[]): PropertyValue;
+  /** A value under that name that a plugin has set is text; otherwise it is bytes. */
+  isText(name: string): boolean;
+}
 
-/** Attributes that are integers of nanoseconds on the wire and points or spans of time in expressions. */
-const TIMESTAMPS: ReadonlySet<string> = new Set(['request.time']);
-const DURATIONS: ReadonlySet<string> = new Set([
-  'request.duration',
-  'response.backend_latency',
-  'upstream.cx_pool_ready_duration',
-]);
 const NANOS_PER_SECOND = 1_000_000_000n;
+/** Values there are bytes, whoever has set them. */
+const FILTER_STATE = 'filter_state';
 
 type Input = unknown;
 
@@ -64,33 +65,45 @@ class LazyMap extends Map<string, Input> {
   }
 }
 
-/** The root `name` of the attribute tree for an expression. */
-export function rootVariable(name: string, source: AttributeSource): Input {
-  const whole = source([name]);
-  if (whole !== undefined && whole !== null) return toCel(whole);
-  return new LazyMap(key => {
-    const path = `${name}.${key}`;
-    const value = source([name, key]);
-    if (typeof value === 'bigint' && TIMESTAMPS.has(path)) return timestamp(value);
-    if (typeof value === 'bigint' && DURATIONS.has(path)) return duration(value);
-    return toCel(value);
-  });
+/** What attributes were before they became maps of CEL: the result of an expression that is one of them. */
+const ORIGINALS = new WeakMap<object, PropertyValue>();
+
+function lazyMap(original: PropertyValue, map: LazyMap): Input {
+  const wrapped = celLibrary().cel.celMap(map as never);
+  ORIGINALS.set(wrapped, original);
+  return wrapped;
 }
 
-function toCel(value: PropertyValue): Input {
+/** What `name` stands for in an expression: a root of the attributes, or what a plugin has set; undefined for neither. */
+export function rootVariable(name: string, source: ExpressionSource): Input {
+  const group = ATTRIBUTE_GROUPS.get(name);
+  if (group === undefined) {
+    const isText = name.startsWith('plugin_') || name === 'metadata' || source.isText(name);
+    return toCel(source.value([name]), isText && name !== FILTER_STATE);
+  }
+  const read = (key: string): Input => {
+    const value = source.value([name, key]);
+    if (typeof value !== 'bigint' || !Object.hasOwn(group, key)) return toCel(value, true);
+    const { type } = group[key];
+    if (type === 'timestamp') return timestamp(value);
+    if (type === 'duration') return duration(value);
+    return type === 'uint' ? celLibrary().cel.celUint(value) : value;
+  };
+  return lazyMap(null, new LazyMap(read));
+}
+
+/** `isText`: bytes stand for text, as all of Envoy's attributes that are bytes here do. */
+function toCel(value: PropertyValue, isText: boolean): Input {
   if (value === null || typeof value !== 'object') return value;
-  // Bytes stand for text: attributes of CEL that are bytes are none of Envoy's.
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('utf8');
-  if (Array.isArray(value)) return value.map(toCel);
+  if (value instanceof Uint8Array) return isText ? Buffer.from(value).toString('utf8') : value;
+  if (Array.isArray(value)) return value.map(item => toCel(item, isText));
   if ('entries' in value) {
     const map = value as PropertyMap;
-    return new LazyMap(
-      key => toCel(map.get(key)),
-      () => [...map.entries()].map(([key, item]) => [key, toCel(item)] as const),
-    );
+    const entries = () => [...map.entries()].map(([key, item]) => [key, toCel(item, isText)] as const);
+    return lazyMap(map, new LazyMap(key => toCel(map.get(key), isText), entries));
   }
   const message = value as PropertyMessage;
-  return new LazyMap(key => toCel(message.field(key)));
+  return lazyMap(message, new LazyMap(key => toCel(message.field(key), isText)));
 }
 
 function timestamp(nanoseconds: bigint): Input {
@@ -117,6 +130,7 @@ export function fromCel(value: unknown, library: CelLibrary): PropertyValue {
   if (typeof value !== 'object' || value === null) return null;
   if (cel.isCelUint(value)) return value.value;
   if (cel.isCelList(value)) return [...value].map(item => fromCel(item, library));
+  if (ORIGINALS.has(value)) return ORIGINALS.get(value);
   if (cel.isCelMap(value)) {
     const entries = [...value.entries()].map(([key, item]) => [String(key), fromCel(item, library)] as const);
     return { get: key => new Map(entries).get(key), entries: () => entries };

@@ -9,7 +9,14 @@ import {
   type ForeignResult,
   type PropertyValue,
 } from '@dragoman/vm';
-import { CelEvaluationError, CelExpression, CelSyntaxError } from '../../cel/cel-expression.ts';
+import {
+  CelEvaluationError,
+  CelExpression,
+  CelFunctionError,
+  CelSyntaxError,
+} from '../../cel/cel-expression.ts';
+import type { ExpressionSource } from '../../cel/cel-values.ts';
+import { declarationOf, WasmType } from './property-declarations.ts';
 
 /** Expressions of one root at the same time: a plugin that makes one per request runs into this, not out of memory. */
 const MAX_EXPRESSIONS = 10_000;
@@ -17,7 +24,8 @@ const TOKEN_BYTES = 4;
 
 interface RootExpressions {
   readonly byToken: Map<number, CelExpression>;
-  lastToken: number;
+  /** Tokens are not given twice. */
+  nextToken: number;
 }
 
 const EXPRESSIONS = new WeakMap<object, RootExpressions>();
@@ -27,7 +35,7 @@ const answer = (status: Status, result: Uint8Array | null = null): ForeignResult
 function expressionsOf({ root, vm }: Context): RootExpressions {
   const owner = root ?? vm;
   let expressions = EXPRESSIONS.get(owner);
-  if (expressions === undefined) EXPRESSIONS.set(owner, (expressions = { byToken: new Map(), lastToken: 0 }));
+  if (expressions === undefined) EXPRESSIONS.set(owner, (expressions = { byToken: new Map(), nextToken: 0 }));
   return expressions;
 }
 
@@ -37,13 +45,15 @@ const create: ForeignFunction = (args, context) => {
   if (expressions.byToken.size >= MAX_EXPRESSIONS) return answer(Status.InternalFailure);
   try {
     const expression = new CelExpression(args.toString('utf8'));
-    const token = ++expressions.lastToken;
+    const token = expressions.nextToken++;
     expressions.byToken.set(token, expression);
     const result = Buffer.alloc(TOKEN_BYTES);
     result.writeUInt32LE(token);
     return answer(Status.Ok, result);
   } catch (error) {
     if (!(error instanceof CelSyntaxError)) throw error;
+    // As in Envoy, where this comes to light once the token has been chosen.
+    if (error instanceof CelFunctionError) expressions.nextToken++;
     context.vm.logError(`expr_create: ${error.message}`);
     return answer(Status.BadArgument);
   }
@@ -55,7 +65,7 @@ const evaluate: ForeignFunction = (args, context) => {
   const expression = expressionsOf(context).byToken.get(args.readUInt32LE(0));
   if (expression === undefined) return answer(Status.NotFound);
   try {
-    const bytes = encodeProperty(expression.evaluate(path => attribute(context, path)));
+    const bytes = encodeProperty(expression.evaluate(sourceOf(context)));
     return bytes === null ? answer(Status.SerializationFailure) : answer(Status.Ok, bytes);
   } catch (error) {
     if (!(error instanceof CelEvaluationError)) throw error;
@@ -69,6 +79,11 @@ const remove: ForeignFunction = (args, context) => {
   expressionsOf(context).byToken.delete(args.readUInt32LE(0));
   return answer(Status.Ok);
 };
+
+const sourceOf = (context: Context): ExpressionSource => ({
+  value: path => attribute(context, path),
+  isText: name => declarationOf(context.root, name).type === WasmType.String,
+});
 
 function attribute({ vm, root, stream }: Context, path: readonly string[]): PropertyValue {
   if (root !== null && path.length === 1) {

@@ -101,6 +101,8 @@ describe('expressions', () => {
   test('what does not compile, does not evaluate, has no encoding, does not exist', async () => {
     await request(() => {
       assert.equal(evaluate('request.'), Status.BadArgument);
+      assert.equal(evaluate('nobody_knows(1)'), Status.BadArgument);
+      assert.equal(evaluate('request'), Status.SerializationFailure);
       assert.equal(evaluate('1 / 0'), Status.InternalFailure);
       assert.equal(evaluate('request.nothing == 1'), Status.InternalFailure);
       assert.equal(evaluate('null'), Status.SerializationFailure);
@@ -148,6 +150,27 @@ describe('properties that are declared', () => {
     await request(() => {
       assert.deepEqual([set('once', 'a'), set('once', 'b')], [Status.Ok, Status.BadArgument]);
       assert.equal(property('once'), 'a');
+    });
+  });
+
+  test('a stream can declare a name anew: declarations made on one end with it, and bind nobody', async () => {
+    const connection = await worker.connect();
+    for (let i = 0; i < 2; i++)
+      await request(() => {
+        assert.deepEqual(
+          [declare('fleeting', writeField(2, true)), declare('fleeting')],
+          [0, Status.BadArgument],
+        );
+        assert.deepEqual([set('fleeting', 'a'), set('fleeting', 'b')], [0, 0]);
+      }, connection);
+    connection.socket.destroy();
+  });
+
+  test('in expressions a value is bytes, or text where it is declared as a String', async () => {
+    await onRoot(() => void declare('words', writeField(3, 1)));
+    await request(() => {
+      assert.deepEqual([set('words', 'text'), set('undeclared', 'text')], [0, 0]);
+      assert.equal(hex("words == 'text' && undeclared == b'text'"), '01');
     });
   });
 
