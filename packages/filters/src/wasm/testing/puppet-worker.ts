@@ -33,6 +33,8 @@ const clock: Clock = {
 export interface PuppetWorkerOptions {
   /** What the upstream "app" does; by default it answers 200 and "ok". */
   readonly upstream?: ConnectionScript;
+  /** Fields of the cluster "app". */
+  readonly cluster?: object;
   /** Fields of the connection manager. */
   readonly manager?: object;
   /** Fields of the listener. */
@@ -219,6 +221,7 @@ export class PuppetWorker {
             cluster_name: 'app',
             endpoints: [{ lb_endpoints: [{ endpoint: { address: address(this.#upstream.port) } }] }],
           },
+          ...this.#options.cluster,
         },
         ...clusters,
       ],
