@@ -7,6 +7,7 @@ import { DragomanError, systemClock } from '@dragoman/base';
 import { hasLimitedPlugins, releaseWorkerSharedState, SharedStateStats } from '@dragoman/filters';
 import { compileStatsMatcher, compileStringMatcher, PrometheusText } from '@dragoman/metrics';
 import {
+  AdminAccessLog,
   type BoundListener,
   ClusterDirectory,
   CONNECTION_COUNTS_ATTACHMENT,
@@ -62,6 +63,7 @@ export class ControlPlane implements FleetOwner {
   #pluginWatch: PluginWatch | null = null;
   #tlsWatch: TlsFileWatch | null = null;
   readonly #overload: OverloadManager | null;
+  readonly #adminLog: AdminAccessLog | null;
   #state: ServerState = 'INITIALIZING';
 
   /** `onQuit` is called when somebody asks the admin interface to end the process. */
@@ -94,6 +96,9 @@ export class ControlPlane implements FleetOwner {
     });
     this.#runtime = new RuntimeLayers(bootstrap, merged => fleet.setRuntime(merged));
     this.#overload = this.#makeOverloadManager();
+    const logOptions = { lane, logger: log, flushIntervalMs: settings.fileFlushIntervalMs };
+    this.#adminLog =
+      bootstrap.admin === undefined ? null : AdminAccessLog.create(bootstrap.admin, logOptions);
     this.#admin = bootstrap.admin?.address === undefined ? null : this.#makeAdmin();
   }
 
@@ -169,6 +174,7 @@ export class ControlPlane implements FleetOwner {
     this.#directory.close();
     this.#tlsWatch?.close();
     await Promise.all([this.#admin?.close(), this.#foundations.fleet.close(), this.#pluginWatch?.close()]);
+    this.#adminLog?.close();
   }
 
   /** Opens log files anew, after a rotation. */
@@ -176,6 +182,7 @@ export class ControlPlane implements FleetOwner {
     const { log, logFile, fleet } = this.#foundations;
     const closeOld = logFile.reopen();
     log.redirect(logFile.fd);
+    this.#adminLog?.reopen();
     await fleet.reopenLogs(logFile.fd);
     closeOld?.();
   }
@@ -242,6 +249,7 @@ export class ControlPlane implements FleetOwner {
       context,
       lane,
       logger: log,
+      onAnswer: this.#adminLog === null ? null : answer => this.#adminLog?.log(answer),
       allowPath: allowed.length === 0 ? null : path => allowed.some(allows => allows(path)),
     });
   }

@@ -29,13 +29,18 @@ export interface AnsweredRequest {
   readonly method: string;
   /** With the query. */
   readonly path: string;
-  readonly authority: string;
-  readonly userAgent: string;
+  readonly protocol: string;
+  /** [name, value, name, value, ...] as they came. */
+  readonly headers: readonly string[];
   readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
   readonly status: number;
+  readonly contentType: string;
   readonly bytesReceived: number;
+  /** Of the body. */
   readonly bytesSent: number;
-  readonly startTimeMs: number;
   readonly durationMs: number;
 }
 
@@ -98,8 +103,6 @@ export class AdminServer {
 
   readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     const startMs = performance.now();
-    const startTimeMs = Date.now();
-    const answered = request.socket.bytesWritten;
     this.#stats.onRequest();
     this.#answer(request)
       .catch((error: Error): AdminReply => {
@@ -114,18 +117,7 @@ export class AdminServer {
         send(request, response, reply);
         const durationMs = performance.now() - startMs;
         this.#stats.onAnswer(reply.status, durationMs);
-        this.#onAnswer?.({
-          method: request.method ?? '',
-          path: request.url ?? '',
-          authority: request.headers.host ?? '',
-          userAgent: request.headers['user-agent'] ?? '',
-          remoteAddress: request.socket.remoteAddress ?? '',
-          status: reply.status,
-          bytesReceived: Number(request.headers['content-length'] ?? 0),
-          bytesSent: Math.max(0, request.socket.bytesWritten - answered),
-          startTimeMs,
-          durationMs,
-        });
+        this.#onAnswer?.(answeredRequest(request, reply, durationMs));
       });
   };
 
@@ -151,6 +143,25 @@ export class AdminServer {
     const query = new Query(question < 0 ? form : url.slice(question + 1));
     return endpoint.answer(this.#context, { method, path, query });
   }
+}
+
+function answeredRequest(request: IncomingMessage, reply: AdminReply, durationMs: number): AnsweredRequest {
+  const { socket } = request;
+  return {
+    method: request.method ?? '',
+    path: request.url ?? '',
+    protocol: `HTTP/${request.httpVersion}`,
+    headers: request.rawHeaders,
+    remoteAddress: socket.remoteAddress ?? '',
+    remotePort: socket.remotePort ?? 0,
+    localAddress: socket.localAddress ?? '',
+    localPort: socket.localPort ?? 0,
+    status: reply.status,
+    contentType: reply.contentType,
+    bytesReceived: Number(request.headers['content-length'] ?? 0),
+    bytesSent: Buffer.byteLength(reply.body),
+    durationMs,
+  };
 }
 
 /** The body as text, null when it is too long. */

@@ -1,5 +1,7 @@
 // Entry of @dragoman/proxy.
+
 export { DEFAULT_FORMAT } from './access-log/access-log.ts';
+export { AdminAccessLog, type AdminAnswer } from './access-log/admin-access-log.ts';
 export type { Cluster } from './cluster/cluster.ts';
 export { ClusterDirectory, type ClusterView, type HostView } from './cluster/cluster-directory.ts';
 export { ClusterManager } from './cluster/cluster-manager.ts';

@@ -18,7 +18,7 @@ export const bootstrapSupport: SupportDeclaration = {
       'stats_server_version_override',
     ],
     [`${BOOTSTRAP}.Bootstrap.StaticResources`]: ['listeners', 'clusters'],
-    [`${BOOTSTRAP}.Admin`]: ['address', 'allow_paths'],
+    [`${BOOTSTRAP}.Admin`]: ['address', 'allow_paths', 'access_log', 'access_log_path'],
     [`${BOOTSTRAP}.ClusterManager`]: [],
     [`${BOOTSTRAP}.LayeredRuntime`]: ['layers'],
     [`${BOOTSTRAP}.RuntimeLayer`]: ['name', 'static_layer', 'admin_layer'],
@@ -52,8 +52,6 @@ export const bootstrapSupport: SupportDeclaration = {
       listener_manager: 'there is one listener manager',
     },
     [`${BOOTSTRAP}.Admin`]: {
-      access_log: 'requests to the admin interface are not logged',
-      access_log_path: 'requests to the admin interface are not logged',
       profile_path: 'there is no heap or CPU profiler to write there',
       socket_options: 'per-socket tuning',
       ignore_global_conn_limit: 'the admin listener has no connection limit',
