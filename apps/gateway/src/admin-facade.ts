@@ -154,10 +154,16 @@ export class AdminFacade implements AdminContext {
 
   #actions(): AdminActions {
     const parts = this.#parts;
+    let drainsGradually = false;
     const drainListeners = async ({ graceful, skipExit, inboundOnly }: DrainOptions) => {
-      if (graceful) parts.fleet.setDraining(true);
+      const { drainTimeMs: timeMs, drainStrategy } = parts.settings;
+      const immediate = drainStrategy === 'immediate';
+      // A drain that has begun goes on as it is, whatever the next call wants.
+      if (graceful && drainsGradually) return;
+      drainsGradually ||= graceful;
+      if (graceful) parts.fleet.startDrain({ timeMs, immediate, inboundOnly });
       if (skipExit) return;
-      if (graceful) await new Promise(resolve => setTimeout(resolve, parts.settings.drainTimeMs).unref());
+      if (graceful) await new Promise(resolve => setTimeout(resolve, timeMs).unref());
       await parts.fleet.stopListeners(inboundOnly);
       const listeners = parts.bootstrap.staticResources?.listeners ?? [];
       const stopped = listeners.filter(listener => !inboundOnly || listener.trafficDirection === 'INBOUND');

@@ -3,7 +3,7 @@
 
 import type { Logger } from '@dragoman/base';
 import { WorkerPool } from '@dragoman/pool';
-import type { BoundListener, ClusterReport, ClusterUpdate, Snapshot } from '@dragoman/proxy';
+import type { BoundListener, ClusterReport, ClusterUpdate, DrainPlan, Snapshot } from '@dragoman/proxy';
 import { StatLane, type StatTable } from '@dragoman/shm';
 import type { Settings } from './command-line.ts';
 import type { LogLevelTable } from './logging/log-levels.ts';
@@ -130,6 +130,10 @@ export class WorkerFleet {
   /** Every worker gives memory back. */
   collectGarbage(): void {
     this.#tellAll('collect-garbage', null);
+  }
+
+  startDrain(plan: DrainPlan): void {
+    this.#tellAll('start-drain', plan);
   }
 
   setDraining(draining: boolean): void {

@@ -2,7 +2,7 @@
 
 import { GUARD_ATTACHMENT, httpFilterTypes } from '@dragoman/filters';
 import type { WorkerChannel } from '@dragoman/pool';
-import type { ClusterUpdate, Snapshot } from '@dragoman/proxy';
+import type { ClusterUpdate, DrainPlan, Snapshot } from '@dragoman/proxy';
 import { WorkerServer } from '@dragoman/proxy';
 import { StatLane } from '@dragoman/shm';
 import { Guard } from '@dragoman/vm';
@@ -32,6 +32,7 @@ export default function serve(channel: WorkerChannel<WorkerData>): void {
     runtime: (merged: ReadonlyMap<string, unknown>) => server.setRuntime(merged),
     'reload-tls': () => server.reloadTls(),
     'stop-listeners': (inboundOnly: boolean) => server.stopListeners(inboundOnly),
+    'start-drain': (plan: DrainPlan) => server.startDrain(plan),
     'set-draining': (draining: boolean) => server.setDraining(draining),
     'collect-garbage': () => server.collectGarbage(),
     drain: () => server.drain(),

@@ -56,6 +56,7 @@ export type { Route } from './route/route.ts';
 export { type Runtime, RuntimeFraction } from './route/runtime-fraction.ts';
 export { compileStringMatcher, type StringMatcher } from './route/string-matcher.ts';
 export { RuntimeValues, staticRuntime } from './runtime/runtime-values.ts';
+export type { DrainPlan } from './server/gradual-drain.ts';
 export type { BoundListener, Snapshot } from './server/snapshot.ts';
 export { WorkerServer, type WorkerServerOptions } from './server/worker-server.ts';
 export {

@@ -22,7 +22,7 @@ export const listenerSupport: SupportDeclaration = {
       'per_connection_buffer_limit_bytes',
       'traffic_direction',
       'access_log',
-      'drain_type=DEFAULT',
+      'drain_type',
       'ignore_global_conn_limit',
       'bypass_overload_manager',
       'bind_to_port=true',

@@ -35,6 +35,9 @@ export interface ConnectionManagerParts {
   readonly bufferLimitBytes: number;
   /** Of the worker, or one that never acts, for listeners that bypass the overload manager. */
   readonly overload: OverloadState;
+  /** A failing health check of the proxy makes its responses ask clients to close (drain_type DEFAULT). */
+  readonly drainsOnFailure: boolean;
+  readonly inbound: boolean;
   readonly routes: RouteTable | null;
   readonly filterInstances: readonly HttpFilterInstance[];
   readonly accessLogs: readonly AccessLog[];
@@ -52,6 +55,8 @@ export class ConnectionManager {
   readonly filterChainName: string;
   readonly bufferLimitBytes: number;
   readonly overload: OverloadState;
+  readonly #drainsOnFailure: boolean;
+  readonly #inbound: boolean;
   readonly filterInstances: readonly HttpFilterInstance[];
   readonly createTerminal: (stream: Stream) => TerminalFilter;
   readonly parserOptions: RequestParserOptions;
@@ -91,6 +96,8 @@ export class ConnectionManager {
     this.filterChainName = parts.filterChainName;
     this.bufferLimitBytes = parts.bufferLimitBytes;
     this.overload = parts.overload;
+    this.#drainsOnFailure = parts.drainsOnFailure;
+    this.#inbound = parts.inbound;
     this.filterInstances = parts.filterInstances;
     this.createTerminal = parts.createTerminal;
     this.#routes = parts.routes;
@@ -132,6 +139,13 @@ export class ConnectionManager {
     }
     if (verdict !== 'continue') return this.#answerBadRequest(stream, verdict, headers);
     return upgrade === '' || this.#acceptUpgrade(stream, headers, upgrade);
+  }
+
+  /** Because of a drain, this response is the last one of its connection. */
+  drainsConnection(): boolean {
+    const { draining, stopping, gradualDrain } = this.worker;
+    if (draining && (stopping || this.#drainsOnFailure)) return true;
+    return gradualDrain !== null && gradualDrain.endsConnection(this.#inbound);
   }
 
   /** Counts a request, and keeps what the log says of its line; all there is to do for one that is refused. */

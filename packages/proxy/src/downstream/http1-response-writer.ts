@@ -104,7 +104,11 @@ export class Http1ResponseWriter implements ResponseEncoder {
   /** A response that begins before its request has ended, or that refuses it as malformed, is the last one. */
   #mustClose(): boolean {
     const stream = this.#stream;
-    if (this.#manager.worker.draining || this.lastResponse) return true;
+    if (this.lastResponse) return true;
+    if (this.#manager.drainsConnection()) {
+      this.#manager.lane.inc(this.#manager.stats.downstreamCxDrainClose);
+      return true;
+    }
     if (this.#manager.overload.endsKeepalive) {
       this.#manager.lane.inc(this.#manager.stats.downstreamCxOverloadDisableKeepalive);
       return true;

@@ -109,8 +109,8 @@ export class Http2Connection implements DownstreamConnection {
 
   /** The proxy drains, or gives up keep-alive because of overload. */
   #isToEnd(): boolean {
-    const { worker, overload, lane, stats } = this.#manager;
-    if (worker.draining) return true;
+    const { overload, lane, stats } = this.#manager;
+    if (this.#manager.drainsConnection()) return true;
     if (!overload.endsKeepalive) return false;
     lane.inc(stats.downstreamCxOverloadDisableKeepalive);
     return true;

@@ -66,6 +66,8 @@ export function compileConnectionManager(
     listenerStatPrefix: context.listenerStatPrefix,
     bufferLimitBytes: listener.perConnectionBufferLimitBytes ?? DEFAULTS.perConnectionBufferLimitBytes,
     overload: listener.bypassOverloadManager ? new OverloadState() : context.worker.overload,
+    drainsOnFailure: listener.drainType === 'DEFAULT',
+    inbound: listener.trafficDirection === 'INBOUND',
     routes: routesOf(config, compiler, context.worker.runtime),
     filterInstances,
     accessLogs: compileAccessLogs(config.accessLog, context.accessLogs),

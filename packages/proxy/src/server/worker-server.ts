@@ -24,6 +24,7 @@ import { ReadBuffers } from '../socket/read-buffers.ts';
 import { staticSecrets } from '../tls/tls-secrets.ts';
 import { AsyncClient } from '../upstream/async-client.ts';
 import { ConnectionPools } from '../upstream/connection-pools.ts';
+import { type DrainPlan, GradualDrain } from './gradual-drain.ts';
 import type { BoundListener, Snapshot } from './snapshot.ts';
 import type { WorkerServices } from './worker-services.ts';
 
@@ -86,6 +87,8 @@ export class WorkerServer {
       reducedTimeouts: new ReducedTimeouts(NO_OVERLOAD, null),
       connectionLimits: null,
       draining: false,
+      stopping: false,
+      gradualDrain: null,
     } as unknown as { -readonly [Key in keyof WorkerServices]: WorkerServices[Key] };
     this.#pools = new ConnectionPools(services);
     services.asyncClient = new AsyncClient(services, this.#pools);
@@ -190,11 +193,17 @@ export class WorkerServer {
   /** Stops accepting, lets what is in flight finish, closes the rest; resolves when no connection is left. */
   async drain(): Promise<void> {
     this.#services.draining = true;
+    this.#services.stopping = true;
     this.stopListeners();
     await Promise.all([...this.#listeners.values()].map(listener => listener.drain()));
   }
 
-  /** Responses ask clients to close from now on (`/healthcheck/fail`, `/drain_listeners?graceful`), or no longer. */
+  /** Responses ask clients to close over the drain time (`/drain_listeners?graceful`). */
+  startDrain(plan: DrainPlan): void {
+    this.#services.gradualDrain = new GradualDrain(plan, this.#services.timers.clock);
+  }
+
+  /** Responses ask clients to close from now on (`/healthcheck/fail`), or no longer. */
   setDraining(draining: boolean): void {
     this.#services.draining = draining;
   }

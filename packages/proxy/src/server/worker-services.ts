@@ -12,6 +12,7 @@ import type { ReducedTimeouts } from '../overload/reduced-timeouts.ts';
 import type { RuntimeValues } from '../runtime/runtime-values.ts';
 import type { ReadBuffers } from '../socket/read-buffers.ts';
 import type { AsyncClient } from '../upstream/async-client.ts';
+import type { GradualDrain } from './gradual-drain.ts';
 
 export interface WorkerServices {
   readonly workerIndex: number;
@@ -32,4 +33,8 @@ export interface WorkerServices {
   connectionLimits: ConnectionLimits | null;
   /** True from the start of a drain on: responses ask clients to close their connections. */
   draining: boolean;
+  /** The process is about to end. */
+  stopping: boolean;
+  /** Listeners are drained over the drain time. */
+  gradualDrain: GradualDrain | null;
 }

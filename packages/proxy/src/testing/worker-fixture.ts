@@ -9,6 +9,7 @@ import { ClusterDirectory } from '../cluster/cluster-directory.ts';
 import { clusterManagerSupport } from '../cluster/cluster-support.ts';
 import { clusterResolvers } from '../cluster/dns-resolver.ts';
 import type { HttpFilterType } from '../filter-chain/filter.ts';
+import type { DrainPlan } from '../server/gradual-drain.ts';
 import { WorkerServer } from '../server/worker-server.ts';
 
 export interface FixtureOptions {
@@ -96,6 +97,14 @@ export class WorkerFixture {
   stat(name: string): number {
     this.#table.refresh();
     return this.#table.value(name) ?? 0;
+  }
+
+  setDraining(draining: boolean): void {
+    this.#server.setDraining(draining);
+  }
+
+  startDrain(plan: DrainPlan): void {
+    this.#server.startDrain(plan);
   }
 
   drain(): Promise<void> {
