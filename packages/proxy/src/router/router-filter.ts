@@ -243,6 +243,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler, RequestTim
     info.upstreamLocalAddress = upstream.localAddress;
     info.upstreamRemoteAddress = upstream.host.addressText;
     info.upstreamProtocol = upstream.protocol;
+    info.upstreamTls = upstream.tls;
     this.#hosts.onConnected();
     const body = this.#body.takeWhole();
     const hasMore = body !== null || this.#trailers !== null || !this.#requestEnded;

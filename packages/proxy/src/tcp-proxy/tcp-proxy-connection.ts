@@ -136,6 +136,7 @@ export class TcpProxyConnection implements DownstreamConnection, BytesReader, Tc
     const upstream = this.#upstream!;
     this.#connected = true;
     this.info.upstreamLocalAddress = upstream.localAddress;
+    this.info.upstreamTls = upstream.tls;
     this.info.upstreamRemoteAddress = upstream.host.addressText;
     upstream.host.outlier?.putResult(OutlierResult.LOCAL_ORIGIN_CONNECT_SUCCESS);
     this.#startIdleTimer();

@@ -14,6 +14,7 @@ import {
 } from '@dragoman/http';
 import type { Host } from '../cluster/host.ts';
 import { EMPTY } from '../filter-chain/filter-slot.ts';
+import type { TlsConnectionInfo } from '../filter-chain/stream-info.ts';
 import { writeBorrowed } from '../socket/body-writer.ts';
 import type { Http1Pool } from './http1-pool.ts';
 import { Http1ResponseReader, type ResponseSink } from './http1-response-reader.ts';
@@ -23,6 +24,7 @@ export class Http1Client implements UpstreamStream, ResponseSink {
   readonly host: Host;
   readonly protocol = 'HTTP/1.1';
   localAddress = '';
+  tls: TlsConnectionInfo | null = null;
   requestsBefore = 0;
   readonly #pool: Http1Pool;
   readonly #socket: Socket;
@@ -279,6 +281,7 @@ export class Http1Client implements UpstreamStream, ResponseSink {
     this.#connectTimer.stop();
     this.#connected = true;
     this.localAddress = `${this.#socket.localAddress}:${this.#socket.localPort}`;
+    this.tls = this.#pool.connector.tlsInfo(this.host, this.#socket);
     cluster.lane.record(
       cluster.stats.upstreamCxConnectMs,
       worker.timers.clock.nowMs() - this.#connectStartMs,

@@ -3,6 +3,7 @@
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { HeaderMap, type RequestHeaders, ResponseHeaders } from '@dragoman/http';
 import type { Host } from '../cluster/host.ts';
+import type { TlsConnectionInfo } from '../filter-chain/stream-info.ts';
 import { ownBytes, SMALL_WRITE_BYTES } from '../socket/body-writer.ts';
 import { HeldPiece } from '../socket/held-piece.ts';
 import type { ReadBuffers } from '../socket/read-buffers.ts';
@@ -12,6 +13,7 @@ import { ResetReason, type UpstreamHandler, type UpstreamStream } from './upstre
 export interface ClientStreamOwner {
   readonly host: Host;
   readonly localAddress: string;
+  readonly tls: TlsConnectionInfo | null;
   readonly session: ClientHttp2Session;
   readonly readBuffers: ReadBuffers;
   /** The connection is gone: streams that end now were not reset one by one. */
@@ -38,6 +40,7 @@ export class Http2ClientStream implements UpstreamStream {
   readonly host: Host;
   readonly protocol = 'HTTP/2';
   readonly localAddress: string;
+  readonly tls: TlsConnectionInfo | null;
   readonly requestsBefore: number;
   readonly #owner: ClientStreamOwner;
   #handler: UpstreamHandler | null;
@@ -58,6 +61,7 @@ export class Http2ClientStream implements UpstreamStream {
     this.#handler = handler;
     this.host = owner.host;
     this.localAddress = owner.localAddress;
+    this.tls = owner.tls;
     this.requestsBefore = requestsBefore;
   }
 

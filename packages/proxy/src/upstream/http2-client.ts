@@ -5,6 +5,7 @@ import type { ClientHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import { Timer } from '@dragoman/base';
 import type { Host } from '../cluster/host.ts';
+import type { TlsConnectionInfo } from '../filter-chain/stream-info.ts';
 import type { ReadBuffers } from '../socket/read-buffers.ts';
 import { type ClientStreamOwner, Http2ClientStream } from './http2-client-stream.ts';
 import type { Http2Pool } from './http2-pool.ts';
@@ -27,6 +28,7 @@ export class Http2Client implements ClientStreamOwner {
   readonly host: Host;
   readonly readBuffers: ReadBuffers;
   localAddress = '';
+  tls: TlsConnectionInfo | null = null;
   gone = false;
   readonly #pool: Http2Pool;
   #socket: Socket | null = null;
@@ -181,6 +183,7 @@ export class Http2Client implements ClientStreamOwner {
     const { http2: options, maxConnectionDurationMs } = cluster.protocolOptions;
     this.#connectTimer.stop();
     this.localAddress = `${socket.localAddress}:${socket.localPort}`;
+    this.tls = this.#pool.connector.tlsInfo(this.host, socket);
     cluster.lane.record(
       cluster.stats.upstreamCxConnectMs,
       worker.timers.clock.nowMs() - this.#connectStartMs,

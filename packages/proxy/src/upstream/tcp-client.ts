@@ -6,6 +6,7 @@ import { Timer } from '@dragoman/base';
 import { type CircuitBreakers, Resource } from '../cluster/circuit-breakers.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Host } from '../cluster/host.ts';
+import type { TlsConnectionInfo } from '../filter-chain/stream-info.ts';
 import type { WorkerServices } from '../server/worker-services.ts';
 import { writeBorrowed } from '../socket/body-writer.ts';
 import { BufferedRead, type BytesConsumer } from '../socket/buffered-read.ts';
@@ -74,6 +75,10 @@ export class TcpClient implements BytesConsumer {
 
   get localAddress(): string {
     return `${this.#socket.localAddress}:${this.#socket.localPort}`;
+  }
+
+  get tls(): TlsConnectionInfo | null {
+    return this.#connector.tlsInfo(this.host, this.#socket);
   }
 
   get socket(): Socket {

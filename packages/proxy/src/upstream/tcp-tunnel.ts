@@ -5,6 +5,7 @@ import { type HeaderMap, type RequestHeaders, ResponseHeaders } from '@dragoman/
 import { Resource } from '../cluster/circuit-breakers.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Host } from '../cluster/host.ts';
+import type { TlsConnectionInfo } from '../filter-chain/stream-info.ts';
 import type { WorkerServices } from '../server/worker-services.ts';
 import type { ConnectionDemand, Connector } from './connector.ts';
 import { TcpClient, type TcpClientHandler } from './tcp-client.ts';
@@ -78,6 +79,10 @@ class TcpTunnel implements UpstreamStream, PendingRequest, TcpClientHandler {
 
   get localAddress(): string {
     return this.#client.localAddress;
+  }
+
+  get tls(): TlsConnectionInfo | null {
+    return this.#client.tls;
   }
 
   get needsDrain(): boolean {

@@ -105,6 +105,9 @@ before(async () => {
               routes: [...Object.keys(clusters), 'alpn'].map(cluster => ({
                 match: { prefix: `/${cluster}` },
                 route: { cluster },
+                response_headers_to_add: [
+                  { header: { key: 'x-tls', value: '%UPSTREAM_TLS_VERSION% %UPSTREAM_PEER_SUBJECT%' } },
+                ],
               })),
             }),
           ],
@@ -127,7 +130,7 @@ after(() => {
   negotiating.close();
 });
 
-async function ask(path: string): Promise<{ status: number; body: string }> {
+async function ask(path: string): Promise<{ status: number; body: string; tls?: string }> {
   const { request } = process.getBuiltinModule('node:http');
   return new Promise((resolve, reject) => {
     const asked = request(
@@ -142,7 +145,9 @@ async function ask(path: string): Promise<{ status: number; body: string }> {
         response.on('data', bytes => {
           body += bytes;
         });
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, body, tls: response.headers['x-tls'] as string }),
+        );
       },
     );
     asked.on('error', reject);
@@ -151,12 +156,12 @@ async function ask(path: string): Promise<{ status: number; body: string }> {
 }
 
 test('without a validation context nothing is verified; TLS 1.2 and http/1.1 are the defaults', async () => {
-  assert.deepEqual(await ask('/unverified'), { status: 200, body: 'secure' });
+  assert.equal((await ask('/unverified')).body, 'secure');
   assert.deepEqual(seen, { servername: false, alpn: 'http/1.1', client: '', version: 'TLSv1.2' });
 });
 
 test('a trusted host, by its configured name', async () => {
-  assert.deepEqual(await ask('/trusting'), { status: 200, body: 'secure' });
+  assert.equal((await ask('/trusting')).body, 'secure');
   assert.equal(seen?.servername, 'proxy.test');
   assert.equal(proxy.stat('cluster.trusting.ssl.handshake'), 1);
 });
@@ -197,4 +202,13 @@ test('ALPN decides the protocol, and one connection carries many requests', asyn
   assert.deepEqual(new Set(answers.map(({ body }) => body)), new Set(['h2']));
   assert.equal(proxy.stat('cluster.alpn.upstream_cx_http2_total'), 1);
   assert.equal(proxy.stat('cluster.alpn.upstream_rq_total'), 10);
+});
+
+test('the facts of an upstream TLS connection are known to formats and plugins, also of one that is used again', async () => {
+  for (const [cluster, version] of [
+    ['trusting', 'TLSv1.2'],
+    ['trusting', 'TLSv1.2'],
+    ['alpn', 'TLSv1.2'],
+  ])
+    assert.match((await ask(`/${cluster}`)).tls ?? '', new RegExp(`^${version} .*CN=server$`), cluster);
 });

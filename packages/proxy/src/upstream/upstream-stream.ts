@@ -3,6 +3,7 @@
 
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from '@dragoman/http';
 import type { Host } from '../cluster/host.ts';
+import type { TlsConnectionInfo } from '../filter-chain/stream-info.ts';
 
 /** Why an upstream request ended without a complete response (Envoy: StreamResetReason). */
 export const ResetReason = {
@@ -25,6 +26,8 @@ export interface UpstreamStream {
   /** "HTTP/1.1" or "HTTP/2", for %UPSTREAM_PROTOCOL%. */
   readonly protocol: string;
   readonly localAddress: string;
+  /** Null: plaintext. */
+  readonly tls: TlsConnectionInfo | null;
   /** How many requests this connection carried before this one. */
   readonly requestsBefore: number;
   sendHeaders(headers: RequestHeaders, endStream: boolean): void;
