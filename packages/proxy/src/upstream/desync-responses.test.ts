@@ -75,7 +75,6 @@ for (const [name, bytes] of Object.entries({
   garbage: 'SSH-2.0-OpenSSH_9.2\r\n\r\n',
   'a 101 nobody asked for':
     'HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n',
-  '204 with body bytes': 'HTTP/1.1 204 No Content\r\ncontent-length: 4\r\n\r\nbody',
 })) {
   test(`${name}: 502, the connection is not used again`, async () => {
     const { first, second, connections } = await exchange(bytes);
@@ -90,6 +89,19 @@ test('bytes after the end of the response: answered, the connection is not used 
   assert.equal(first, 'HTTP/1.1 200 OK\nok');
   assert.equal(connections, 2);
 });
+
+for (const [name, method, head, status] of [
+  ['HEAD', 'HEAD', 'HTTP/1.1 200 OK\r\ncontent-length: 4', '200 OK'],
+  ['a 204', 'GET', 'HTTP/1.1 204 No Content', '204 No Content'],
+  ['a 304', 'GET', 'HTTP/1.1 304 Not Modified\r\ncontent-length: 4', '304 Not Modified'],
+] as const) {
+  test(`body bytes behind the head of ${name}: answered without them, the connection is not used again`, async () => {
+    const { first, second, connections } = await exchange(`${head}\r\n\r\nbody`, 'keep', method);
+    assert.equal(first, `HTTP/1.1 ${status}\n`);
+    assert.equal(second, 'HTTP/1.1 200 OK');
+    assert.equal(connections, 2);
+  });
+}
 
 test('1xx before the final response are swallowed', async () => {
   const { first, connections } = await exchange(

@@ -195,10 +195,8 @@ export class Http1ResponseReader implements ChunkedSink, BytesConsumer {
       return;
     }
     if (length === 0) {
-      if (offset < end) {
-        this.#protocolError();
-        return;
-      }
+      // An answer to HEAD, a 204 or a 304 has no body: what follows is nobody's, and the connection not to be trusted.
+      if (offset < end) this.persistent = false;
       this.#state = State.Idle;
       this.#sink.onHead(headers, true);
       this.#sink.onResponseDone();
