@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { bootstrap, type FilterName, filterHeaders, filterNames } from './envoy-config.ts';
-import { haproxyProxy, nginxProxy } from './nginx-config.ts';
+import { haproxyProxy, type LuaWork, nginxProxy } from './nginx-config.ts';
 import { type Child, findExecutable, freePort, startProcess, waitUntilServing } from './processes.ts';
 import { addedHeader } from './workload.ts';
 
@@ -46,8 +46,9 @@ export function contestants(): Contestant[] {
   const envoy = findExecutable(process.env.ENVOY_BIN ?? 'envoy');
   return [
     ...filterNames.map(filter => envoyLike('dragoman', dragoman, filter, [])),
-    nginx(false),
-    nginx(true),
+    nginx('none'),
+    nginx('header'),
+    nginx('heavy'),
     haproxy(),
     ...filterNames.map(filter => envoyLike('envoy', envoy, filter, ['--disable-hot-restart', '-l', 'error'])),
   ];
@@ -118,16 +119,17 @@ function envoyLike(
   };
 }
 
-function nginx(lua: boolean): Contestant {
+function nginx(lua: LuaWork): Contestant {
+  const names = { none: 'nginx', header: 'nginx-lua', heavy: 'nginx-lua-heavy' };
   const modules = ['ndk_http_module.so', 'ngx_http_lua_module.so'].map(name => path.join(nginxModules, name));
-  const installed = !lua || modules.every(file => existsSync(file));
-  const lines = lua ? modules.map(file => `load_module ${file};`).join('\n') : '';
+  const installed = lua === 'none' || modules.every(file => existsSync(file));
+  const lines = lua !== 'none' ? modules.map(file => `load_module ${file};`).join('\n') : '';
   const executable = installed ? findExecutable('nginx') : null;
   return {
-    name: lua ? 'nginx-lua' : 'nginx',
-    bareName: lua ? 'nginx' : null,
+    name: names[lua],
+    bareName: lua === 'none' ? null : 'nginx',
     envoyName: null,
-    addedHeader: lua ? addedHeader.name : null,
+    addedHeader: { none: null, header: addedHeader.name, heavy: 'x-heavy' }[lua],
     executable,
     command(setup) {
       const file = path.join(setup.folder, 'nginx.conf');

@@ -6,6 +6,9 @@ import { addedHeader } from './workload.ts';
 const types = 'type.googleapis.com/';
 const extensions = `${types}envoy.extensions.filters`;
 const plugins = path.join(import.meta.dirname, '../examples/plugins');
+/** Twenty headers set, read and removed on every request; HEAVY_PLUGIN names another one of that kind. */
+const heavyPlugin =
+  process.env.HEAVY_PLUGIN ?? path.join(import.meta.dirname, 'plugins/c-heavy/c-heavy.wasm');
 
 /** The HTTP filters that are measured, by the last part of the contestant's name; `bare` is none. */
 export const filterNames = [
@@ -16,6 +19,7 @@ export const filterNames = [
   'wasm-rust',
   'wasm-as',
   'wasm-go',
+  'wasm-heavy',
 ] as const;
 export type FilterName = (typeof filterNames)[number];
 
@@ -28,6 +32,7 @@ export const filterHeaders: Record<FilterName, string | null> = {
   'wasm-rust': 'x-rust-header',
   'wasm-as': 'x-as-header',
   'wasm-go': 'x-wasm-filter',
+  'wasm-heavy': 'x-heavy',
 };
 
 export interface ProxyPorts {
@@ -104,6 +109,8 @@ function httpFilter(filter: Exclude<FilterName, 'bare'>): object {
     case 'wasm-go':
       // The default period: the token is fetched a few times during a measurement, as it would be in use.
       return wasmFilter('go', JSON.stringify({ cluster: 'upstream' }));
+    case 'wasm-heavy':
+      return wasmFilter('c', '', heavyPlugin);
   }
 }
 
@@ -136,8 +143,12 @@ function luaFilter(): object {
   };
 }
 
-function wasmFilter(language: 'c' | 'rust' | 'as' | 'go', configuration: string): object {
-  const name = `${language}-header`;
+function wasmFilter(
+  language: 'c' | 'rust' | 'as' | 'go',
+  configuration: string,
+  file = path.join(plugins, `${language}-header`, `${language}-header.wasm`),
+): object {
+  const name = path.basename(file, '.wasm');
   return {
     name: 'envoy.filters.http.wasm',
     typed_config: {
@@ -149,7 +160,7 @@ function wasmFilter(language: 'c' | 'rust' | 'as' | 'go', configuration: string)
         vm_config: {
           vm_id: name,
           runtime: 'envoy.wasm.runtime.v8',
-          code: { local: { filename: path.join(plugins, name, `${name}.wasm`) } },
+          code: { local: { filename: file } },
         },
       },
     },

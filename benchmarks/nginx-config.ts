@@ -39,16 +39,45 @@ export function nginxUpstream(folder: string, port: number): string {
   );
 }
 
-/** A proxy, with Lua a header is added each way; `modules` are the load_module lines it needs. */
+/** What a proxy's Lua does: nothing, add a header each way, or what the plugin c-heavy does. */
+export type LuaWork = 'none' | 'header' | 'heavy';
+
+const luaFilters: Record<LuaWork, string> = {
+  none: '',
+  header: `
+      rewrite_by_lua_block { ngx.req.set_header("${addedHeader.name}", "${addedHeader.value}") }
+      header_filter_by_lua_block { ngx.header["${addedHeader.name}"] = "${addedHeader.value}" }`,
+  // Names and values are made once, as in the plugin.
+  heavy: `
+      rewrite_by_lua_block {
+        local heavy = package.loaded.heavy
+        if not heavy then
+          heavy = { keys = {}, values = {}, variables = {} }
+          for i = 0, 19 do
+            heavy.keys[i + 1] = string.format("x-heavy-%02d", i)
+            heavy.values[i + 1] = string.format("value-%02d", i)
+            heavy.variables[i + 1] = string.format("http_x_heavy_%02d", i)
+          end
+          package.loaded.heavy = heavy
+        end
+        local keys, values, variables, unchanged = heavy.keys, heavy.values, heavy.variables, 0
+        for i = 1, 20 do ngx.req.set_header(keys[i], values[i]) end
+        for i = 1, 20 do
+          if ngx.var[variables[i]] == values[i] then unchanged = unchanged + 1 end
+        end
+        for i = 1, 20 do ngx.req.clear_header(keys[i]) end
+        ngx.ctx.unchanged = unchanged
+      }
+      header_filter_by_lua_block { ngx.header["x-heavy"] = ngx.ctx.unchanged }`,
+};
+
+/** A proxy; `modules` are the load_module lines its Lua needs. */
 export function nginxProxy(
   folder: string,
   ports: { listener: number; upstream: number },
-  lua: boolean,
+  lua: LuaWork,
   modules: string,
 ): string {
-  const filter = `
-      rewrite_by_lua_block { ngx.req.set_header("${addedHeader.name}", "${addedHeader.value}") }
-      header_filter_by_lua_block { ngx.header["${addedHeader.name}"] = "${addedHeader.value}" }`;
   return nginxFile(
     folder,
     modules,
@@ -60,7 +89,7 @@ export function nginxProxy(
   }
   server {
     listen 127.0.0.1:${ports.listener} backlog=4096;
-    location / {${lua ? filter : ''}
+    location / {${luaFilters[lua]}
       proxy_pass http://backend;
       proxy_http_version 1.1;
       proxy_set_header Connection "";

@@ -60,7 +60,10 @@ export async function benchmark(bytes: Buffer, options: BenchmarkOptions): Promi
     requests,
     startMs,
     callbacks: tracer.summary(),
-    request: { nanoseconds: Math.min(...rounds), garbageBytes: Math.min(...garbage) / GARBAGE_REQUESTS },
+    request: {
+      nanoseconds: Math.min(...rounds),
+      garbageBytes: finite(Math.min(...garbage)) / GARBAGE_REQUESTS,
+    },
     memoryBytes: root.vm.memoryBytes,
   };
   for (const { vm } of [root, traced]) {
@@ -89,6 +92,8 @@ function run(root: RootContext, requests: number): void {
   }
 }
 
+const finite = (value: number): number => (Number.isFinite(value) ? value : 0);
+
 function timeOf(action: () => void): number {
   const start = process.hrtime.bigint();
   action();
@@ -98,7 +103,9 @@ function timeOf(action: () => void): number {
 function garbageOf(action: () => void): number {
   const before = process.memoryUsage().heapUsed;
   action();
-  return Math.max(0, process.memoryUsage().heapUsed - before);
+  const bytes = process.memoryUsage().heapUsed - before;
+  // The collector has run in between: nothing can be said.
+  return bytes < 0 ? Number.POSITIVE_INFINITY : bytes;
 }
 
 class CallbackTimes implements Tracer {

@@ -10,7 +10,7 @@ export class GuestMemory {
   bytes: Buffer;
   view: DataView;
   readonly #texts = new TextCache(raw => raw);
-  readonly #names = new TextCache(raw => raw.toLowerCase());
+  readonly #names = new TextCache(raw => internalized(raw.toLowerCase()));
 
   constructor(memory: WebAssembly.Memory) {
     this.memory = memory;
@@ -77,4 +77,9 @@ export class GuestMemory {
     this.bytes = Buffer.from(this.memory.buffer);
     this.view = new DataView(this.memory.buffer);
   }
+}
+
+/** The engine's one copy of a text: comparing two of those is comparing two addresses. Property names are kept so. */
+function internalized(text: string): string {
+  return Object.keys({ [text]: 0 })[0];
 }
