@@ -15,6 +15,7 @@ export { RequestHead } from './h1/request-head.ts';
 export { parseRequest } from './h1/request-parser.ts';
 export { BodyEnd, parseResponse, ResponseHead } from './h1/response-parser.ts';
 export { HeadTablePool, threadHeadTables } from './head-table.ts';
+export { type HeaderCase, PROPER_CASE, PreservedCase, withHeaderCase } from './header-case.ts';
 export { HeaderMap } from './header-map.ts';
 export { HEADER_NAMES, HeaderId } from './header-names.ts';
 export { flatten, isAuthority, isHeaderName, isHeaderValue, isRequestTarget } from './header-validation.ts';

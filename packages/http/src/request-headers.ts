@@ -2,6 +2,7 @@
 // appears among the lines.
 
 import type { HeadTable } from './head-table.ts';
+import type { HeaderCase } from './header-case.ts';
 import { HeaderMap } from './header-map.ts';
 import { isAuthority, isHeaderName, isRequestTarget, lowerCaseName } from './header-validation.ts';
 import { JOINED_IN_REQUESTS } from './joined-names.ts';
@@ -21,6 +22,8 @@ export class RequestHeaders extends HeaderMap {
   scheme = 'http';
   /** `:protocol` of an extended CONNECT (RFC 8441), or ''. */
   protocol = '';
+  /** How names are written where they go out over HTTP/1; null = as that side writes its own. */
+  headerCase: HeaderCase | null = null;
   /** The value of the Host line that stands in the head as it came, or null. */
   #hostInPlace: string | null = null;
 
@@ -114,6 +117,7 @@ export class RequestHeaders extends HeaderMap {
     copy.authority = this.authority;
     copy.scheme = this.scheme;
     copy.protocol = this.protocol;
+    copy.headerCase = this.headerCase;
     copy.#hostInPlace = this.#hostInPlace;
     return copy;
   }
@@ -127,6 +131,7 @@ export class RequestHeaders extends HeaderMap {
 
   override reset(): void {
     super.reset();
+    this.headerCase = null;
     this.method = '';
     this.path = '';
     this.authority = '';

@@ -1,5 +1,6 @@
 // Response headers: a header map with the status as a number.
 
+import type { HeaderCase } from './header-case.ts';
 import { HeaderMap } from './header-map.ts';
 import { HeaderId } from './header-names.ts';
 import { lowerCaseName } from './header-validation.ts';
@@ -14,6 +15,8 @@ export class ResponseHeaders extends HeaderMap {
   status = 0;
   /** Somebody still reads what a parser put here: the parser's next head needs another object. */
   inUse = false;
+  /** How names are written where they go out over HTTP/1; null = as that side writes its own. */
+  headerCase: HeaderCase | null = null;
   /** The line that says how the body came: the codec's own, unless it is shown. */
   #codingLine = -1;
   #codingEnd = 0;
@@ -101,6 +104,7 @@ export class ResponseHeaders extends HeaderMap {
   override copy(): ResponseHeaders {
     const copy = this.copyLinesTo(new ResponseHeaders());
     copy.status = this.status;
+    copy.headerCase = this.headerCase;
     copy.#codingLine = this.#codingLine;
     copy.#codingEnd = this.#codingEnd;
     copy.#codingShown = this.#codingShown;
@@ -109,6 +113,7 @@ export class ResponseHeaders extends HeaderMap {
 
   override reset(): void {
     super.reset();
+    this.headerCase = null;
     this.status = 0;
     this.noteCoding(-1, 0);
   }

@@ -3,9 +3,15 @@
 import type { SupportDeclaration } from './support.ts';
 
 const CORE = 'envoy.config.core.v3';
+const PRESERVE_CASE = 'envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig';
 const MATCHER = 'envoy.type.matcher.v3';
 
 export const coreSupport: SupportDeclaration = {
+  extensions: {
+    'envoy.http.stateful_header_formatters': {
+      [PRESERVE_CASE]: ['envoy.http.stateful_header_formatters.preserve_case'],
+    },
+  },
   fields: {
     [`${CORE}.Node`]: ['id', 'cluster', 'metadata', 'locality', 'user_agent_name'],
     [`${CORE}.Locality`]: '*',
@@ -51,7 +57,10 @@ export const coreSupport: SupportDeclaration = {
       'enable_trailers',
       'allow_custom_methods',
       'allow_chunked_length',
+      'header_key_format',
     ],
+    [`${CORE}.Http1ProtocolOptions.HeaderKeyFormat`]: '*',
+    [PRESERVE_CASE]: '*',
     [`${CORE}.Http2ProtocolOptions`]: [
       'hpack_table_size',
       'max_concurrent_streams',

@@ -11,6 +11,8 @@ import type {
   UpstreamHttpProtocolOptions,
 } from '@dragoman/config';
 
+import { CaseSettings } from '../socket/case-settings.ts';
+
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 const TCP_OPTIONS = 'envoy.extensions.upstreams.tcp.v3.TcpProtocolOptions';
 
@@ -37,6 +39,7 @@ export interface ProtocolOptions {
   readonly maxHeadersCount: number;
   /** Trailers pass HTTP/1 connections, both ways. */
   readonly http1Trailers: boolean;
+  readonly headerCase: CaseSettings;
 }
 
 /** A duration where 0 means "no limit" and absent means the default. */
@@ -76,6 +79,7 @@ export function compileProtocolOptions(config: ClusterConfig): ProtocolOptions {
     maxStreamDurationMs: limitMs(common?.maxStreamDuration, Number.POSITIVE_INFINITY),
     maxRequestsPerConnection: maxRequests === 0 ? Number.POSITIVE_INFINITY : maxRequests,
     maxHeadersCount: common?.maxHeadersCount ?? 100,
+    headerCase: new CaseSettings(http1),
     http1Trailers: http1?.enableTrailers ?? false,
   };
 }

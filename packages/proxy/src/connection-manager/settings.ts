@@ -2,6 +2,7 @@
 // defaults filled in. Compiled once per worker and configuration from the decoded protobuf message.
 
 import type { HttpConnectionManager } from '@dragoman/config';
+import { CaseSettings } from '../socket/case-settings.ts';
 import { ClientCertForwarding } from '../tls/forwarded-client-cert.ts';
 import { CidrSet } from './cidr-set.ts';
 import { type AddressDetector, compileDetectors } from './original-ip-detection.ts';
@@ -66,6 +67,7 @@ export class ManagerSettings {
   readonly defaultHostForHttp10: string;
   readonly allowAbsoluteUrl: boolean;
   readonly enableTrailers: boolean;
+  readonly headerCase: CaseSettings;
   readonly allowCustomMethods: boolean;
   readonly allowChunkedLength: boolean;
   readonly normalizePath: boolean;
@@ -117,6 +119,7 @@ export class ManagerSettings {
     this.acceptHttp10 = http1?.acceptHttp10 ?? false;
     this.defaultHostForHttp10 = http1?.defaultHostForHttp10 ?? '';
     this.allowAbsoluteUrl = http1?.allowAbsoluteUrl ?? true;
+    this.headerCase = new CaseSettings(http1);
     this.enableTrailers = http1?.enableTrailers ?? false;
     this.allowCustomMethods = http1?.allowCustomMethods ?? false;
     this.allowChunkedLength = http1?.allowChunkedLength ?? false;

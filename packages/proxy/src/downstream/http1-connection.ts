@@ -8,7 +8,6 @@ import {
   ChunkedDecoder,
   type ChunkedSink,
   HeadError,
-  parseRequest,
   RequestHead,
   type RequestRefusal,
   requestRefusal,
@@ -184,7 +183,8 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
   }
 
   #consumeHead(buffer: Buffer, offset: number, end: number): number {
-    const consumed = parseRequest(this.#head, buffer, offset, end, this.#manager.parserOptions);
+    const { settings, parserOptions } = this.#manager;
+    const consumed = settings.headerCase.parseRequest(this.#head, buffer, offset, end, parserOptions);
     if (consumed < 0) {
       if (this.#http2 !== null && this.#requests === 0 && this.#isPreface(buffer, offset, end)) return end;
       this.#refuse(requestRefusal(consumed), consumed);

@@ -11,6 +11,7 @@ import {
   type ResponseHeaders,
   statusLine,
   statusLineHttp10,
+  withHeaderCase,
 } from '@dragoman/http';
 import type { ConnectionManager } from '../connection-manager/connection-manager.ts';
 import type { ResponseEncoder } from '../filter-chain/response-encoder.ts';
@@ -88,6 +89,7 @@ export class Http1ResponseWriter implements ResponseEncoder {
     if (this.#close || this.askToClose) head += 'connection: close\r\n';
     else if (this.#http10) head += 'connection: keep-alive\r\n';
     head += `${this.#chooseFraming(headers, endStream)}\r\n`;
+    head = withHeaderCase(head, headers.headerCase ?? this.#manager.settings.headerCase.own);
     if (endStream) this.#write(head);
     else this.#pending = head;
   }

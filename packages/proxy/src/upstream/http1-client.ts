@@ -11,6 +11,7 @@ import {
   type RequestHeaders,
   type ResponseHeaders,
   requestHasNoBody,
+  withHeaderCase,
 } from '@dragoman/http';
 import type { Host } from '../cluster/host.ts';
 import { EMPTY } from '../filter-chain/filter-slot.ts';
@@ -113,6 +114,7 @@ export class Http1Client implements UpstreamStream, ResponseSink {
       }
     }
     head += '\r\n';
+    head = withHeaderCase(head, headers.headerCase ?? this.#pool.cluster.protocolOptions.headerCase.own);
     if (endStream) this.#write(head);
     else this.#pendingHead = head;
   }

@@ -7,7 +7,6 @@ import {
   ChunkedDecoder,
   type ChunkedSink,
   type HeaderMap,
-  parseResponse,
   ResponseHead,
   type ResponseHeaders,
   type ResponseParserOptions,
@@ -15,6 +14,7 @@ import {
 } from '@dragoman/http';
 import type { ProtocolOptions } from '../cluster/protocol-options.ts';
 import { BufferedRead, type BytesConsumer } from '../socket/buffered-read.ts';
+import type { CaseSettings } from '../socket/case-settings.ts';
 import type { ReadBuffers } from '../socket/read-buffers.ts';
 
 /** Hears what is in the bytes. After onResponseDone or onProtocolError of a message nothing more of it comes. */
@@ -41,6 +41,7 @@ export class Http1ResponseReader implements ChunkedSink, BytesConsumer {
   readonly #read: BufferedRead;
   readonly #options: ResponseParserOptions;
   readonly #chunks: ChunkedDecoder;
+  readonly #headerCase: CaseSettings;
   #state: number = State.Idle;
   #head: ResponseHead | null = null;
   #requestMethod = '';
@@ -56,8 +57,13 @@ export class Http1ResponseReader implements ChunkedSink, BytesConsumer {
   constructor(
     sink: ResponseSink,
     buffers: ReadBuffers,
-    { maxHeadersCount, http1Trailers }: Pick<ProtocolOptions, 'maxHeadersCount' | 'http1Trailers'>,
+    {
+      maxHeadersCount,
+      http1Trailers,
+      headerCase,
+    }: Pick<ProtocolOptions, 'maxHeadersCount' | 'http1Trailers' | 'headerCase'>,
   ) {
+    this.#headerCase = headerCase;
     this.#sink = sink;
     this.#read = new BufferedRead(this, buffers);
     this.#options = responseParserOptions({ maxHeadersCount });
@@ -155,7 +161,7 @@ export class Http1ResponseReader implements ChunkedSink, BytesConsumer {
     }
     for (;;) {
       const head = this.#takeHead();
-      const consumed = parseResponse(head, buffer, offset, end, this.#options);
+      const consumed = this.#headerCase.parseResponse(head, buffer, offset, end, this.#options);
       if (consumed < 0 || (consumed === 0 && end - offset > this.#options.maxHeadersBytes)) {
         this.#protocolError();
         return;
