@@ -107,13 +107,17 @@ export class ResponseHead extends MessageHead {
     this.headers.noteCoding(this.chunked ? this.codingLine : -1, this.codingEnd);
   }
 
-  /** Codec only: a 1xx or 204 says nothing about a body (RFC 9110 8.6); Envoy passes it on without the length. */
-  dropBodilessLength(): void {
+  /**
+   * Codec only: a 1xx or 204 says nothing about a body (RFC 9110 8.6). As in Envoy it is an error to announce one, except
+   * for one of length 0, which is passed on without the length. Answers 0 or an error.
+   */
+  dropBodilessLength(): number {
     const status = this.headers.status;
-    if (status !== 204 && (status < 100 || status >= 200)) return;
-    this.chunked = false;
-    if (this.contentLength >= 0) this.headers.removeId(HeaderId.CONTENT_LENGTH);
+    if (status !== 204 && (status < 100 || status >= 200)) return 0;
+    if (this.chunked || this.contentLength > 0) return HeadError.MALFORMED;
+    if (this.contentLength === 0) this.headers.removeId(HeaderId.CONTENT_LENGTH);
     this.contentLength = -1;
+    return 0;
   }
 }
 
@@ -142,7 +146,8 @@ export function parseResponse(
   if (error < 0) return error;
   head.headBytes = size;
   head.headers.adopt(buffer.latin1Slice(offset, position), head.table);
-  head.dropBodilessLength();
+  const bodiless = head.dropBodilessLength();
+  if (bodiless < 0) return bodiless;
   head.noteCoding();
   return size;
 }

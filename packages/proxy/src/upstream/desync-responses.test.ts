@@ -75,6 +75,7 @@ for (const [name, bytes] of Object.entries({
   garbage: 'SSH-2.0-OpenSSH_9.2\r\n\r\n',
   'a 101 nobody asked for':
     'HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n',
+  '204 that announces a body': 'HTTP/1.1 204 No Content\r\ncontent-length: 4\r\n\r\nbody',
 })) {
   test(`${name}: 502, the connection is not used again`, async () => {
     const { first, second, connections } = await exchange(bytes);
