@@ -175,6 +175,7 @@ describe('header map', () => {
         ['x a', '1'],
         ['x-a:', '1'],
         ['', '1'],
+        ['', ''],
         ['x-\xe9', '1'],
         ['transfer-encoding', 'chunked'],
         ['Transfer-Encoding', 'identity'],

@@ -21,10 +21,12 @@ const TRANSFER_ENCODING = HEADER_NAMES[HeaderId.TRANSFER_ENCODING];
 // An appended line is three neighbours in #added: the text of the line, its name, its value.
 const ADDED_STRIDE = 3;
 
-// Lines that were added lately, validated: a plugin adds the same few constants to every request. Per thread.
-const KNOWN_LINES = 64;
+// Lines that were set or added lately, validated: a plugin gives every request the same few constants. Per thread.
+const KNOWN_LINES = 128;
 const MAX_KNOWN_LINE = 256;
-const knownNames: string[] = new Array<string>(KNOWN_LINES).fill('');
+/** What no name is: the empty one must not be found. */
+const NOTHING = '\0';
+const knownNames: string[] = new Array<string>(KNOWN_LINES).fill(NOTHING);
 const knownLowerNames: string[] = new Array<string>(KNOWN_LINES).fill('');
 const knownValues: string[] = new Array<string>(KNOWN_LINES).fill('');
 const knownTexts: string[] = new Array<string>(KNOWN_LINES).fill('');
@@ -83,15 +85,20 @@ export class HeaderMap {
    * changed, when name or value are not RFC 9110 token and field value, or for transfer-encoding (the codec's own).
    */
   set(name: string, value: string): boolean {
+    const slot = knownSlot(name, value);
+    if (knownNames[slot] === name && knownValues[slot] === value) {
+      this.#put(knownLowerNames[slot], value, knownTexts[slot]);
+      return true;
+    }
     const lower = lowerCaseName(name);
     if (!isSettable(lower, value)) return false;
-    this.#put(lower, value);
+    this.#put(lower, value, remember(slot, name, lower, value));
     return true;
   }
 
   /** Appends a line, or joins the value to the one line its name may have. Validated like set(). */
   add(name: string, value: string): boolean {
-    const slot = (name.length * 31 + value.length) & (KNOWN_LINES - 1);
+    const slot = knownSlot(name, value);
     if (knownNames[slot] === name && knownValues[slot] === value) {
       if (knownIds[slot] !== 0 && this.#joinTo(knownIds[slot], knownLowerNames[slot], value)) return true;
       this.#added.push(knownTexts[slot], knownLowerNames[slot], value);
@@ -100,14 +107,7 @@ export class HeaderMap {
     const lower = lowerCaseName(name);
     if (!isSettable(lower, value)) return false;
     const id = HEADER_IDS.get(lower) ?? 0;
-    const text = `${lower}: ${value}\r\n`;
-    if (text.length <= MAX_KNOWN_LINE) {
-      knownIds[slot] = id;
-      knownNames[slot] = name;
-      knownLowerNames[slot] = lower;
-      knownValues[slot] = value;
-      knownTexts[slot] = text;
-    }
+    const text = remember(slot, name, lower, value);
     if (id !== 0 && this.#joinTo(id, lower, value)) return true;
     this.#added.push(text, lower, value);
     return true;
@@ -374,7 +374,8 @@ export class HeaderMap {
     return -1;
   }
 
-  #put(name: string, value: string): void {
+  /** `text` is `name: value\r\n`. */
+  #put(name: string, value: string, text = `${name}: ${value}\r\n`): void {
     const line = this.#findLine(name, 0);
     if (line >= 0) {
       const lines = this.#table!.lines;
@@ -385,7 +386,6 @@ export class HeaderMap {
       this.#removeAdded(name, 0);
       return;
     }
-    const text = `${name}: ${value}\r\n`;
     const added = this.#findAdded(name, 0);
     if (added < 0) {
       this.#added.push(text, name, value);
@@ -413,6 +413,25 @@ export class HeaderMap {
     }
     return removed;
   }
+}
+
+/** Where a line would be among the known ones: by its lengths and last characters, in which constants differ. */
+function knownSlot(name: string, value: string): number {
+  const end = name.length;
+  const names = end * 31 + name.charCodeAt(end - 1) * 5 + name.charCodeAt(end - 2) * 17;
+  return (names + value.length + value.charCodeAt(value.length - 1) * 3) & (KNOWN_LINES - 1);
+}
+
+/** Keeps a valid line for those who come with it again, if it is not too long; its text. */
+function remember(slot: number, name: string, lower: string, value: string): string {
+  const text = `${lower}: ${value}\r\n`;
+  if (text.length > MAX_KNOWN_LINE) return text;
+  knownIds[slot] = HEADER_IDS.get(lower) ?? 0;
+  knownNames[slot] = name;
+  knownLowerNames[slot] = lower;
+  knownValues[slot] = value;
+  knownTexts[slot] = text;
+  return text;
 }
 
 function isSettable(name: string, value: string): boolean {
