@@ -99,17 +99,30 @@ describe('foreign functions', () => {
     const good = writeField(1, true);
     assert.deepEqual(call('verify_signature', args(signature, [2, der])), { status: 0, result: good });
     assert.deepEqual(call('verify_signature', args(signature, [5, pem])), { status: 0, result: good });
-    const wrong = call('verify_signature', args(createHash('sha256').digest(), [2, der]));
-    assert.equal(wrong.status, 0);
-    assert.equal(readBytesFields(wrong.result).has(1), false);
-    for (const bad of [
-      args(signature),
-      args(signature, [2, der], [5, pem]),
-      args(signature, [2, text]),
-      Buffer.from([0xff]),
-    ]) {
+    const errorOf = (answer: { status: number; result: Buffer }) => {
+      assert.equal(answer.status, 0);
+      const fields = readBytesFields(answer.result);
+      assert.equal(fields.has(1), false);
+      return fields.get(2)?.toString();
+    };
+    const verified = (signed: Buffer, ...key: [number, Buffer][]) =>
+      errorOf(call('verify_signature', args(signed, ...key)));
+    assert.equal(verified(createHash('sha256').digest(), [2, der]), 'Failed to verify digest. Error code: 0');
+    const unusable = 'Failed to initialize digest verify.';
+    assert.equal(verified(signature, [2, text]), unusable);
+    assert.equal(verified(signature, [5, text]), unusable);
+    const secret = Buffer.from(privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    assert.equal(verified(signature, [5, secret]), unusable);
+    const edwards = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'der' });
+    assert.equal(verified(signature, [2, edwards]), unusable);
+    const md5 = Buffer.concat([writeField(1, Buffer.from('MD5')), writeField(2, der)]);
+    assert.equal(errorOf(call('verify_signature', md5)), 'MD5 is not supported.');
+    for (const bad of [args(signature), args(signature, [2, der], [5, pem]), Buffer.from([0xff])])
       assert.equal(call('verify_signature', bad).status, Status.BadArgument);
-    }
+    assert.deepEqual(call('verify_signature', args(signature, [2, der], [5, Buffer.alloc(0)])), {
+      status: 0,
+      result: good,
+    });
   });
 
   test('sign makes a signature that the public key verifies', () => {
@@ -126,6 +139,17 @@ describe('foreign functions', () => {
     );
     assert.equal(status, 0);
     assert.ok(verify('sha256', text, publicKey, readBytesFields(result).get(2)!));
+    const errorOf = (...fields: [number, Buffer][]) => {
+      const answer = call('sign', Buffer.concat(fields.map(([field, bytes]) => writeField(field, bytes))));
+      return answer.status === 0 ? readBytesFields(answer.result).get(3)?.toString() : answer.status;
+    };
+    const der = publicKey.export({ type: 'spki', format: 'der' });
+    const sha256: [number, Buffer] = [1, Buffer.from('sha256')];
+    const notPrivate = 'Invalid key type: private key required for signing operation.';
+    assert.equal(errorOf(sha256, [2, der], [3, text]), notPrivate);
+    assert.equal(errorOf(sha256, [4, text], [3, text]), notPrivate);
+    assert.equal(errorOf([1, text], [2, der]), 'the text is not supported.');
+    assert.equal(errorOf(sha256, [3, text]), Status.BadArgument);
   });
 
   describe('shared data', () => {
