@@ -37,6 +37,9 @@ export const CALLBACKS: readonly FunctionSpec[] = [
   callback('proxy_on_delete', 'i>'),
 ];
 
+/** What Envoy calls beyond the ABI where a guest has it. */
+export const ENVOY_CALLBACKS: readonly FunctionSpec[] = [callback('envoy_on_resolve_dns', 'iii>')];
+
 /** Callbacks that a capability list does not restrict (chapter 9.5). */
 export const LIFECYCLE_EXPORTS: ReadonlySet<string> = new Set([
   'malloc',

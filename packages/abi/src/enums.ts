@@ -34,6 +34,7 @@ export const BufferType = {
   GrpcCallMessage: 5,
   VmConfiguration: 6,
   PluginConfiguration: 7,
+  /** Also the answer to envoy_resolve_dns: what is handed over in a callback. */
   ForeignFunctionArguments: 8,
 } as const;
 export const MAX_BUFFER_TYPE = BufferType.ForeignFunctionArguments;

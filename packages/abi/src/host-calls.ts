@@ -78,5 +78,8 @@ export const AUXILIARY_CALLS: readonly FunctionSpec[] = [
   { name: 'emscripten_notify_memory_growth', type: 'i>' },
 ];
 
+/** What Envoy offers in `env` beyond the ABI, to plugins that know it. */
+export const ENVOY_CALLS: readonly FunctionSpec[] = [{ name: 'envoy_resolve_dns', type: 'iii>i' }];
+
 /** Specification of a host call by name. */
 export const hostCall: ReadonlyMap<string, HostCallSpec> = new Map(HOST_CALLS.map(spec => [spec.name, spec]));

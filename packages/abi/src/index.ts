@@ -1,5 +1,5 @@
 // Entry of @dragoman/abi: the Proxy-Wasm ABI as tables and wire forms. No host and no guest lives here.
-export { ALLOCATORS, CALLBACKS, LIFECYCLE_EXPORTS } from './callbacks.ts';
+export { ALLOCATORS, CALLBACKS, ENVOY_CALLBACKS, LIFECYCLE_EXPORTS } from './callbacks.ts';
 export {
   Action,
   BufferType,
@@ -15,7 +15,14 @@ export {
   Status,
   StreamType,
 } from './enums.ts';
-export { AUXILIARY_CALLS, type FunctionSpec, HOST_CALLS, type HostCallSpec, hostCall } from './host-calls.ts';
+export {
+  AUXILIARY_CALLS,
+  ENVOY_CALLS,
+  type FunctionSpec,
+  HOST_CALLS,
+  type HostCallSpec,
+  hostCall,
+} from './host-calls.ts';
 export {
   decodePairs,
   encodeBytePairs,

@@ -7,7 +7,7 @@ export { ClusterDirectory, type ClusterView, type HostView } from './cluster/clu
 export { ClusterManager } from './cluster/cluster-manager.ts';
 export { clusterManagerSupport } from './cluster/cluster-support.ts';
 export type { ClusterReport, ClusterSnapshot, ClusterUpdate } from './cluster/cluster-update.ts';
-export { clusterResolvers } from './cluster/dns-resolver.ts';
+export { clusterResolvers, type DnsResolver, systemResolver } from './cluster/dns-resolver.ts';
 export type { Host } from './cluster/host.ts';
 export { healthFlagsText } from './cluster/host-health.ts';
 export {

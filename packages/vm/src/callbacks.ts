@@ -36,6 +36,8 @@ export interface Callbacks {
   readonly onDone: OneArgument | null;
   readonly onLog: OneArgument | null;
   readonly onDelete: OneArgument | null;
+  /** Envoy's, not the ABI's. */
+  readonly onResolveDns: ThreeArguments | null;
 }
 
 /** Callbacks whose result is a boolean: a guest whose export returns nothing means "true", not 0. */
@@ -87,5 +89,6 @@ export function bindCallbacks(vm: Vm, exports: WebAssembly.Exports): Callbacks {
     onDone: find('proxy_on_done'),
     onLog: find('proxy_on_log'),
     onDelete: find('proxy_on_delete'),
+    onResolveDns: find('envoy_on_resolve_dns'),
   };
 }

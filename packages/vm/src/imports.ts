@@ -1,7 +1,15 @@
 // Gives a module what it imports: host calls in `env`, WASI under both its names, a memory or table where it wants the
 // host's. What no host offers, or the plugin may not use, becomes a stub (ABI reference 1.2, 3.10).
 
-import { AUXILIARY_CALLS, Errno, HOST_CALLS, Status, WASI_FUNCTIONS, WASI_MODULES } from '@dragoman/abi';
+import {
+  AUXILIARY_CALLS,
+  ENVOY_CALLS,
+  Errno,
+  HOST_CALLS,
+  Status,
+  WASI_FUNCTIONS,
+  WASI_MODULES,
+} from '@dragoman/abi';
 import { PluginStartError } from './errors.ts';
 import { classifyFailure, MissingImportError } from './failure.ts';
 import { bufferCalls } from './host/buffers.ts';
@@ -13,6 +21,7 @@ import { httpCallCalls } from './host/http-call.ts';
 import { loggingCalls } from './host/logging.ts';
 import { metricCalls } from './host/metrics.ts';
 import { propertyCalls } from './host/properties.ts';
+import { dnsCalls } from './host/resolve-dns.ts';
 import { sharedStateCalls } from './host/shared-state.ts';
 import { streamControlCalls } from './host/stream-control.ts';
 import { wasiFunctions } from './host/wasi.ts';
@@ -33,7 +42,9 @@ export interface BoundImports {
   attachMemory(exported: WebAssembly.Memory | undefined): void;
 }
 
-const ENV_TYPES = new Map([...HOST_CALLS, ...AUXILIARY_CALLS].map(({ name, type }) => [name, type]));
+const ENV_TYPES = new Map(
+  [...HOST_CALLS, ...AUXILIARY_CALLS, ...ENVOY_CALLS].map(({ name, type }) => [name, type]),
+);
 const WASI_TYPES = new Map(WASI_FUNCTIONS.map(({ name, type }) => [name, type]));
 
 /** Binds everything the module imports to `vm`. Throws PluginStartError where nothing can stand in. */
@@ -49,6 +60,7 @@ export function bindImports(vm: Vm): BoundImports {
     ...sharedStateCalls(vm),
     ...metricCalls(vm),
     ...foreignCalls(vm),
+    ...dnsCalls(vm),
   };
   const env = vm.sanitizer === null ? calls : sanitizedCalls(vm, vm.sanitizer, calls);
   const wasi = bindWasi(vm);

@@ -58,6 +58,7 @@ export type { Tracer } from './tracer.ts';
 export { Vm, type VmOptions } from './vm.ts';
 export type {
   Callout,
+  DnsRecord,
   FailureCause,
   GrpcCall,
   GrpcListener,

@@ -52,6 +52,12 @@ export interface GrpcUnaryCall extends GrpcCall {
   readonly timeoutMs: number;
 }
 
+/** One address of a name. */
+export interface DnsRecord {
+  readonly address: string;
+  readonly ttlSeconds: number;
+}
+
 /** What becomes of a gRPC call or stream; never called inside grpcCall() or grpcStream() themselves. */
 export interface GrpcListener {
   onInitialMetadata(metadata: GuestHeaderMap): void;
@@ -127,6 +133,8 @@ export interface VmHost {
   httpCall(call: HttpCall, onDone: (response: HttpCallResponse | null) => void): Callout | Status;
   grpcCall(call: GrpcUnaryCall, listener: GrpcListener): Callout | Status;
   grpcStream(call: GrpcCall, listener: GrpcListener): GrpcStream | Status;
+  /** Asks for the addresses of a name; `onDone` comes later exactly once unless cancelled, with null after a failure. */
+  resolveDns?(name: string, onDone: (records: readonly DnsRecord[] | null) => void): Callout | Status;
   /** Properties that need no stream (xds.node). */
   getProperty(root: RootContext | null, path: readonly string[]): PropertyValue;
   /** The VM is dead: it will not be entered again. */

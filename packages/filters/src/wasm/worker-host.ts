@@ -8,6 +8,7 @@ import {
   ArenaSharedData,
   ArenaSharedQueues,
   type Callout,
+  type DnsRecord,
   type ForeignFunction,
   type GrpcCall,
   type GrpcListener,
@@ -26,6 +27,7 @@ import {
   type VmFailure,
   type VmHost,
 } from '@dragoman/vm';
+import { DnsClient } from './dns-client.ts';
 import { FOREIGN_FUNCTIONS } from './foreign/foreign-functions.ts';
 import { openStream, sendUnaryCall } from './grpc-client.ts';
 import { LaneMetrics } from './lane-metrics.ts';
@@ -52,6 +54,8 @@ export interface WorkerParts {
   readonly guard?: Guard;
   /** Data and queues that plugins of all workers share; without it they share them on this thread only. */
   readonly arena?: Arena;
+  /** Resolves names for plugins; by default through the system. */
+  readonly dns?: DnsClient;
   /** Sums of metrics over all workers; without it a plugin reads what its own worker has counted. */
   readonly metricTotals?: SharedTotals;
 }
@@ -64,11 +68,13 @@ export class WorkerWasmState {
   readonly sharedData: SharedData;
   readonly sharedQueues: SharedQueues;
   readonly metrics: Metrics;
+  readonly dns: DnsClient;
 
-  constructor({ arena, lane, metricTotals }: WorkerParts) {
+  constructor({ arena, dns, lane, metricTotals }: WorkerParts) {
     this.sharedData = arena === undefined ? new LocalSharedData() : new ArenaSharedData(arena);
     this.sharedQueues = arena === undefined ? new LocalSharedQueues() : new ArenaSharedQueues(arena);
     this.metrics = new LaneMetrics(lane, metricTotals);
+    this.dns = dns ?? new DnsClient();
   }
 }
 
@@ -82,6 +88,7 @@ export class WorkerVmHost implements VmHost {
   readonly foreignFunctions: ReadonlyMap<string, ForeignFunction> = FOREIGN_FUNCTIONS;
   readonly #logger: Logger;
   readonly #asyncClient: AsyncClient;
+  readonly #dns: DnsClient;
   readonly #rootProperties: RootProperties;
   readonly #logBudget: LogBudget;
   readonly #onFailure: (failure: VmFailure) => void;
@@ -100,6 +107,7 @@ export class WorkerVmHost implements VmHost {
     this.metrics = state.metrics;
     this.#logger = parts.logger;
     this.#asyncClient = parts.asyncClient;
+    this.#dns = state.dns;
     this.#rootProperties = rootProperties;
     this.#logBudget = logBudget;
     this.#onFailure = onFailure;
@@ -143,6 +151,10 @@ export class WorkerVmHost implements VmHost {
 
   grpcStream(call: GrpcCall, listener: GrpcListener): GrpcStream | Status {
     return openStream(this.#asyncClient, call, listener);
+  }
+
+  resolveDns(name: string, onDone: (records: readonly DnsRecord[] | null) => void): Callout | Status {
+    return this.#dns.resolve(name, onDone);
   }
 
   getProperty(_root: RootContext | null, path: readonly string[]): PropertyValue {

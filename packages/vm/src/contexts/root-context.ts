@@ -48,6 +48,8 @@ export class RootContext extends Context {
   grpcInitialMetadata: GuestHeaderMap | null = null;
   grpcTrailingMetadata: GuestHeaderMap | null = null;
   grpcMessage: Buffer | null = null;
+  /** In envoy_on_resolve_dns. */
+  dnsAnswer: Buffer | null = null;
   /** Set by the embedder: told when the last callback of this root has run. */
   onDeleted: (() => void) | null = null;
   /** on_done answered 0: proxy_done is awaited (S26). */
@@ -238,6 +240,17 @@ export class RootContext extends Context {
           over();
         }),
     };
+  }
+
+  /** The addresses the guest had asked for, in Envoy's form; empty when nobody could tell. */
+  onDnsResolved(token: number, answer: Buffer): void {
+    if (!this.#callouts.delete(token)) return;
+    this.vm.defer(() => {
+      this.dnsAnswer = answer;
+      this.#call('envoy_on_resolve_dns', 0, this.vm.callbacks.onResolveDns, this.id, token, answer.length);
+      this.dnsAnswer = null;
+      this.#settle(token);
+    });
   }
 
   grpcStream(token: number): GrpcStream | undefined {

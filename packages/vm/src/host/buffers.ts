@@ -39,6 +39,8 @@ function constantBytes(vm: Vm, type: number): Uint8Array | null {
       return vm.vmConfiguration;
     case BufferType.PluginConfiguration:
       return root?.configurationReadable ? root.options.configuration : null;
+    case BufferType.ForeignFunctionArguments:
+      return root?.dnsAnswer ?? EMPTY;
     default:
       return EMPTY;
   }

@@ -61,6 +61,12 @@ export function sanitizedCalls(vm: Vm, rules: Sanitizer, calls: HostFunctions): 
       key => rules.mayUseSharedData(key),
       Status.InternalFailure,
     ),
+    envoy_resolve_dns: guard(
+      'envoy_resolve_dns',
+      0,
+      () => rules.mayCallFunction('envoy_resolve_dns'),
+      Status.InternalFailure,
+    ),
     proxy_call_foreign_function: guard(
       'proxy_call_foreign_function',
       0,
