@@ -732,6 +732,22 @@ describe('properties of a stream', () => {
     });
   });
 
+  test('S96: what one plugin sets, another one on the same stream can read', () => {
+    const [first, second] = [pluginOnWorker(), pluginOnWorker()];
+    const { stream, filter } = first.request(first.start());
+    const other = second.start().createFilter(stream.asStream) as WasmFilter;
+    first.puppet.on.proxy_on_request_headers = () =>
+      first.puppet.call('proxy_set_property', 'shared', 'value');
+    let seen: unknown;
+    second.puppet.on.proxy_on_request_headers = () => {
+      seen = second.puppet.ask('proxy_get_property', 'shared');
+      return 0;
+    };
+    filter.decodeHeaders(stream.asStream, stream.requestHeaders, true);
+    other.decodeHeaders(stream.asStream, stream.requestHeaders, true);
+    assert.deepEqual(seen, { status: Status.Ok, text: 'value' });
+  });
+
   test('S96: what a plugin sets it can read again, also as filter state; a path of two components it cannot', () => {
     const { puppet, start, request } = pluginOnWorker();
     const { stream, filter } = request(start());
