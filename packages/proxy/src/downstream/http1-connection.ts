@@ -110,9 +110,15 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
     return this.#phase === Phase.Head && this.#kept === null;
   }
 
-  /** Closes now when idle; otherwise the response in flight asks the client to close. */
+  /** Closes soon when idle; otherwise the response in flight asks the client to close. */
   drain(): void {
     if (!this.idle) return;
+    if (this.#requests === 0) {
+      // Its first request may be on its way: it gets its answer, and the news that it is the last one.
+      this.#idleDraining = true;
+      this.#manager.worker.timers.start(this.#timer, FIRST_REQUEST_GRACE_MS);
+      return;
+    }
     this.#manager.lane.inc(this.#manager.stats.downstreamCxDrainClose);
     this.#closeGracefully();
   }
@@ -489,3 +495,5 @@ export class Http1Connection implements BytesReader, ChunkedSink, DownstreamConn
 }
 
 const EMPTY = Buffer.alloc(0);
+/** How long a drain waits for the first request of a connection. */
+const FIRST_REQUEST_GRACE_MS = 1000;

@@ -42,6 +42,7 @@ export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
   /** Accepted by the system while no connections are to be accepted: they wait as if they had not been. */
   #waiting: Socket[] = [];
   #onIdle: (() => void) | null = null;
+  #draining = false;
 
   constructor(
     name: string,
@@ -99,11 +100,14 @@ export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
     this.#servers.length = 0;
   }
 
-  /** Closes idle connections; the rest close with their next response. Resolves when all are gone. */
+  /**
+   * Closes idle connections; the rest close with their next response, those that are still on their way to a filter chain
+   * with their first. Resolves when all are gone.
+   */
   drain(): Promise<void> {
-    for (const connection of [...this.#new]) this.#drop(connection);
     for (const connection of [...this.#connections]) connection.drain();
-    if (this.#connections.size === 0) return Promise.resolve();
+    this.#draining = true;
+    if (this.#empty) return Promise.resolve();
     return new Promise(resolve => {
       this.#onIdle = resolve;
     });
@@ -153,6 +157,7 @@ export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
   #release(): void {
     const { index, ignoresGlobalLimit } = this.#overload;
     this.#worker.connectionLimits?.release(index, ignoresGlobalLimit);
+    if (this.#draining && this.#empty) this.#onIdle?.();
   }
 
   #wait(socket: Socket): void {
@@ -176,6 +181,10 @@ export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
       this.#waiting = [];
       for (const socket of waiting) if (!socket.destroyed) this.#admit(socket);
     });
+  }
+
+  get #empty(): boolean {
+    return this.#connections.size === 0 && this.#new.size === 0;
   }
 
   #accept(socket: Socket): void {
@@ -212,7 +221,9 @@ export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
       this.#release();
       return;
     }
-    this.#connections.add(chain.handler.accept(socket, info, this));
+    const connection = chain.handler.accept(socket, info, this);
+    this.#connections.add(connection);
+    if (this.#draining) connection.drain();
   }
 
   #countOpened(): void {
@@ -312,7 +323,7 @@ export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
     this.#connections.delete(connection);
     this.#release();
     this.#countClosed();
-    if (this.#connections.size === 0) this.#onIdle?.();
+    if (this.#empty) this.#onIdle?.();
   }
 }
 

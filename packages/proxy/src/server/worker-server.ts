@@ -194,6 +194,8 @@ export class WorkerServer {
   async drain(): Promise<void> {
     this.#services.draining = true;
     this.#services.stopping = true;
+    // Behind the poll for events, in which all connections that wait have been accepted: those that come in between are lost.
+    await new Promise(setImmediate);
     this.stopListeners();
     await Promise.all([...this.#listeners.values()].map(listener => listener.drain()));
   }
