@@ -10,8 +10,10 @@ import {
   type SupportDeclaration,
 } from '@dragoman/config';
 import {
+  accessLogTypes,
   httpFilterSupport,
   httpFilterTypes,
+  networkFilterTypes,
   prepareLocalRateLimits,
   prepareWasmPlugins,
 } from '@dragoman/filters';
@@ -56,7 +58,7 @@ export interface ReadOptions {
 /** The checks of the filters themselves, beyond what the schema says. */
 function filterSupport(): SupportDeclaration {
   const checks: Record<string, MessageCheck> = {};
-  for (const type of httpFilterTypes) {
+  for (const type of [...httpFilterTypes, ...networkFilterTypes, ...accessLogTypes]) {
     if (type.validate === undefined) continue;
     for (const name of type.configTypes)
       checks[name] = (message, report) =>

@@ -1,6 +1,6 @@
 // The program of every worker thread: a WorkerServer and its line to the main thread. Nothing is decided here.
 
-import { GUARD_ATTACHMENT, httpFilterTypes } from '@dragoman/filters';
+import { accessLogTypes, GUARD_ATTACHMENT, httpFilterTypes, networkFilterTypes } from '@dragoman/filters';
 import type { WorkerChannel } from '@dragoman/pool';
 import type { ClusterUpdate, DrainPlan, Snapshot } from '@dragoman/proxy';
 import { WorkerServer } from '@dragoman/proxy';
@@ -20,6 +20,8 @@ export default function serve(channel: WorkerChannel<WorkerData>): void {
     lane: new StatLane(lane),
     logger,
     filterTypes: httpFilterTypes,
+    networkFilterTypes,
+    accessLogTypes,
     report: report => channel.emit(REPORT_EVENT, report),
   });
   channel.serve({

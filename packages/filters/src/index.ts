@@ -1,5 +1,5 @@
 // Entry of @dragoman/filters: the filter types a proxy can use, and what the main thread prepares for them.
-import type { HttpFilterType } from '@dragoman/proxy';
+import type { AccessLogType, HttpFilterType, NetworkFilterType } from '@dragoman/proxy';
 import { bufferFilterType } from './buffer/buffer.ts';
 import { compressorFilterType } from './compressor/compressor.ts';
 import { corsFilterType } from './cors/cors.ts';
@@ -14,7 +14,9 @@ import { jwtAuthnFilterType } from './jwt-authn/jwt-authn.ts';
 import { localRateLimitFilterType } from './local-rate-limit/local-rate-limit.ts';
 import { rbacFilterType } from './rbac/rbac.ts';
 import { setMetadataFilterType } from './set-metadata/set-metadata.ts';
+import { wasmAccessLogType } from './wasm/access-log-type.ts';
 import { wasmFilterType } from './wasm/filter-type.ts';
+import { wasmNetworkFilterType } from './wasm/network-filter-type.ts';
 
 export { httpFilterSupport } from './filter-support.ts';
 export { prepareLocalRateLimits } from './local-rate-limit/shared-buckets.ts';
@@ -22,6 +24,14 @@ export { GUARD_ATTACHMENT, hasLimitedPlugins, SHARED_STATE_ATTACHMENT } from './
 export { type PreparedPlugins, type PrepareOptions, prepareWasmPlugins } from './wasm/prepare.ts';
 export { arenaOwner, releaseWorkerSharedState } from './wasm/shared-state.ts';
 export { SharedStateStats } from './wasm/shared-state-stats.ts';
+
+/** All network filters of this package that may stand before the last one of a chain. */
+export const networkFilterTypes: readonly NetworkFilterType[] = [
+  wasmNetworkFilterType,
+] as readonly NetworkFilterType[];
+
+/** All access logs of this package; those to files and streams are the proxy's own. */
+export const accessLogTypes: readonly AccessLogType[] = [wasmAccessLogType] as readonly AccessLogType[];
 
 /** All HTTP filters of this package; the router is the proxy's own. */
 export const httpFilterTypes: readonly HttpFilterType[] = [

@@ -1,6 +1,7 @@
 // Entry of @dragoman/proxy.
 
 export { DEFAULT_FORMAT } from './access-log/access-log.ts';
+export type { AccessLogSink, AccessLogType } from './access-log/access-log-type.ts';
 export { AdminAccessLog, type AdminAnswer } from './access-log/admin-access-log.ts';
 export type { Cluster } from './cluster/cluster.ts';
 export { ClusterDirectory, type ClusterView, type HostView } from './cluster/cluster-directory.ts';
@@ -36,6 +37,14 @@ export { GrpcMethod, type GrpcMethodListener, type GrpcMethodStream } from './gr
 export { GrpcStream, type GrpcStreamListener } from './grpc/grpc-stream.ts';
 export { type GrpcHead, GrpcTarget, grpcServiceFields } from './grpc/grpc-target.ts';
 export { HTTP_CONNECTION_MANAGER, ROUTER } from './listener/filter-chain-compiler.ts';
+export {
+  type ClosingPeer,
+  type FilteredConnectionView,
+  type NetworkFilter,
+  type NetworkFilterInstance,
+  type NetworkFilterType,
+  NetworkStatus,
+} from './network-filter/network-filter.ts';
 export {
   CONNECTION_COUNTS_ATTACHMENT,
   connectionCountsMemory,

@@ -47,6 +47,8 @@ export interface StreamHost {
   /** Goes on with a paused request; nothing happens when it is not paused. */
   continueRequest(): void;
   continueResponse(): void;
+  /** TCP: goes on with what the client has sent. */
+  continueDownstream?(): void;
   /** Resets the stream, or closes that side of the connection (StreamType). */
   closeStream(streamType: number): void;
   sendLocalResponse(response: LocalResponse): void;

@@ -10,6 +10,7 @@ import { listenerSupport } from './listener.ts';
 import { routeSupport } from './route.ts';
 import { Support, type SupportDeclaration } from './support.ts';
 import { transportSupport } from './transport.ts';
+import { wasmSupport } from './wasm.ts';
 
 /** All tables; exported for the test that holds them against the schema. */
 export const BUILT_IN: readonly SupportDeclaration[] = [
@@ -21,6 +22,7 @@ export const BUILT_IN: readonly SupportDeclaration[] = [
   clusterSupport,
   httpFilterSupport,
   transportSupport,
+  wasmSupport,
 ];
 
 let builtIn: Support | null = null;

@@ -21,6 +21,11 @@ export type WasmPluginConfig = PluginConfig & {
 
 export type FailurePolicyName = 'UNSPECIFIED' | 'FAIL_RELOAD' | 'FAIL_CLOSED' | 'FAIL_OPEN';
 
+/** Every configuration of a place where plugins run. */
+export interface PluginHolder {
+  readonly config?: unknown;
+}
+
 /** What becomes of requests once a VM has died. */
 export type FailurePolicy = 'reload' | 'closed' | 'open';
 
@@ -174,6 +179,13 @@ export function checkPluginConfig(
     report('fail_open', 'only one of fail_open and failure_policy can be set');
   }
   checkEnvironment(vmConfig, report);
+}
+
+/** The same for a configuration that holds a PluginConfig in `config`, as all places where plugins run have. */
+export function checkHeldPlugin(holder: PluginHolder, report: (path: string, message: string) => void): void {
+  checkPluginConfig(holder.config as WasmPluginConfig | undefined, (path, message) =>
+    report(`config.${path}`, message),
+  );
 }
 
 function checkEnvironment(vmConfig: VmConfig, report: (path: string, message: string) => void): void {

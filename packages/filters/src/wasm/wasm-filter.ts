@@ -1,7 +1,7 @@
 // A plugin on one stream: turns the filter chain's callbacks into the guest's, and what the guest asks for into calls on
 // the stream. The object serves stream after stream.
 
-import { Status } from '@dragoman/abi';
+import { Status, StreamType } from '@dragoman/abi';
 import type { HeaderMap, RequestHeaders, ResponseHeaders } from '@dragoman/http';
 import type {
   DataFrame,
@@ -281,9 +281,10 @@ export class WasmFilter implements HttpFilter, StreamHost {
     }
   }
 
-  closeStream(): void {
+  closeStream(streamType: number): void {
     const stream = this.#stream;
-    if (stream === null) return;
+    // A stream has no connection of its own to close.
+    if (stream === null || streamType > StreamType.HttpResponse) return;
     if (stream.info.responseCodeDetails === '') stream.info.responseCodeDetails = 'wasm_close_stream';
     stream.resetStream();
   }

@@ -2,6 +2,7 @@
 // Plain data written by the stream, the connection manager and the router; lives as long as its Stream object
 // and is reset for each request. Worker threads only.
 
+import type { Clock } from '@dragoman/base';
 import type { HeaderMap } from '@dragoman/http';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Host } from '../cluster/host.ts';
@@ -57,6 +58,8 @@ export interface DownstreamConnectionInfo {
   readonly requestedServerName: string;
   /** Filter state that lives as long as the connection: what later requests on it begin with. Absent until there is any. */
   filterState?: Map<string, unknown>;
+  /** What network filters know of the connection; absent when the chain has none. */
+  readonly streamInfo?: StreamInfo;
 }
 
 /** A time point that has not come yet. All points are monotonic milliseconds. */
@@ -173,6 +176,16 @@ export class StreamInfo {
   responseTrailers: HeaderMap | null = null;
 
   #random = -1;
+
+  /** Of a connection as a whole, beginning now. */
+  static ofConnection(connection: DownstreamConnectionInfo, clock: Clock): StreamInfo {
+    const info = new StreamInfo();
+    info.reset(clock.wallMs(), clock.nowMs());
+    info.connection = connection;
+    info.downstreamRemoteAddress = connection.remoteAddress;
+    info.downstreamRemotePort = connection.remotePort;
+    return info;
+  }
 
   /** A random whole number below 2^48, the same for all decisions about this request. */
   get random(): number {

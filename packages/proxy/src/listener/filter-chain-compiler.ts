@@ -11,10 +11,12 @@ import type {
   Router,
 } from '@dragoman/config';
 import { type AccessLogContext, compileAccessLogs } from '../access-log/access-log.ts';
+import type { AccessLogTypes } from '../access-log/access-log-type.ts';
 import { ConnectionManager } from '../connection-manager/connection-manager.ts';
 import { DEFAULTS, ManagerSettings } from '../connection-manager/settings.ts';
 import type { FilterContext, HttpFilterInstance, HttpFilterType } from '../filter-chain/filter.ts';
 import { compileLocalReplyConfig } from '../format/local-reply.ts';
+import type { NetworkFilterTypes } from '../network-filter/network-filter-compiler.ts';
 import { OverloadState } from '../overload/overload-state.ts';
 import { compileRouteTable, type RouteTable } from '../route/route-table.ts';
 import { RouteStats } from '../router/route-stats.ts';
@@ -33,6 +35,8 @@ export interface ChainContext {
   readonly worker: WorkerServices;
   readonly pools: ConnectionPools;
   readonly filterTypes: ReadonlyMap<string, HttpFilterType>;
+  readonly networkFilterTypes: NetworkFilterTypes;
+  readonly accessLogTypes: AccessLogTypes;
   readonly attachments: ReadonlyMap<string, unknown>;
   readonly accessLogs: AccessLogContext;
   readonly listenerStatPrefix: string;
@@ -130,25 +134,31 @@ class HttpFilterCompiler {
   }
 
   #filterContext(filterName: string): FilterContext {
-    const { worker, attachments } = this.#context;
-    return {
-      filterName,
-      statPrefix: `http.${this.#settings.statPrefix}.`,
-      stats: worker.lane,
-      clusters: worker.clusters,
-      asyncClient: worker.asyncClient,
-      timers: worker.timers,
-      logger: worker.logger,
-      attachments,
-      workerIndex: worker.workerIndex,
-      concurrency: worker.concurrency,
-      listener: {
-        name: this.#listener.name,
-        direction: this.#listener.trafficDirection,
-        metadata: this.#listener.metadata,
-      },
-    };
+    const statPrefix = `http.${this.#settings.statPrefix}.`;
+    return filterContext(this.#context, this.#listener, filterName, statPrefix);
   }
+}
+
+/** What the entry `filterName` of a chain may use of its worker. */
+export function filterContext(
+  { worker, attachments }: ChainContext,
+  listener: Listener,
+  filterName: string,
+  statPrefix: string,
+): FilterContext {
+  return {
+    filterName,
+    statPrefix,
+    stats: worker.lane,
+    clusters: worker.clusters,
+    asyncClient: worker.asyncClient,
+    timers: worker.timers,
+    logger: worker.logger,
+    attachments,
+    workerIndex: worker.workerIndex,
+    concurrency: worker.concurrency,
+    listener: { name: listener.name, direction: listener.trafficDirection, metadata: listener.metadata },
+  };
 }
 
 /** A filter that a route can switch off, or on where the chain has it disabled. */

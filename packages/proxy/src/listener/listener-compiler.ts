@@ -12,8 +12,10 @@ import type {
   TransportSocket,
 } from '@dragoman/config';
 import { compileAccessLogs } from '../access-log/access-log.ts';
+import { type AccessLogSink, accessLogExtension } from '../access-log/access-log-type.ts';
 import type { ConnectionHandler } from '../downstream/connection-owner.ts';
 import { compileListenerFilters, PROXY_PROTOCOL } from '../listener-filter/listener-filters.ts';
+import { withNetworkFilters } from '../network-filter/network-filter-compiler.ts';
 import { SNI_CLUSTER, TCP_PROXY, TcpProxyHandler } from '../tcp-proxy/tcp-proxy-handler.ts';
 import { DownstreamTls } from '../tls/downstream-tls.ts';
 import { SslStats } from '../tls/ssl-stats.ts';
@@ -22,6 +24,7 @@ import { TICKET_KEY_ATTACHMENT } from '../tls/tls-support.ts';
 import {
   type ChainContext,
   compileConnectionManager,
+  filterContext,
   HTTP_CONNECTION_MANAGER,
 } from './filter-chain-compiler.ts';
 import { FilterChainMatcher } from './filter-chain-match.ts';
@@ -36,17 +39,25 @@ export interface ListenerContext extends ChainContext {
 }
 
 /** @throws DragomanError naming what cannot be had: a file, a filter, a secret. */
-export function compileListener(config: Listener, context: ListenerContext): ListenerChains {
+export function compileListener(config: Listener, given: ListenerContext): ListenerChains {
   if (config.filterChains.length === 0 && config.defaultFilterChain === undefined)
     throw new DragomanError(
       'NO_FILTER_CHAIN',
       `error adding listener '${config.name}': no filter chains specified`,
     );
+  const sinks: AccessLogSink[] = [];
+  const context = withAccessLogTypes(config, given, sinks);
   const { worker } = context;
   const compile = (chain: FilterChain): NetworkChain => ({
     name: chain.name,
     tls: compileTransportSocket(chain, config, context),
-    handler: compileHandler(chain, config, context),
+    handler: withNetworkFilters(
+      compileHandler(chain, config, context),
+      chain,
+      config,
+      context.networkFilterTypes,
+      filterName => filterContext(context, config, filterName, ''),
+    ),
   });
   const chains = config.filterChains.map(chain => ({
     match: chain.filterChainMatch,
@@ -62,7 +73,19 @@ export function compileListener(config: Listener, context: ListenerContext): Lis
     filters,
     compileAccessLogs(config.accessLog, context.accessLogs),
     worker.timers,
+    sinks,
   );
+}
+
+/** The same, with access logs of the types that other packages bring; their sinks are added to `sinks`. */
+function withAccessLogTypes(
+  config: Listener,
+  context: ListenerContext,
+  sinks: AccessLogSink[],
+): ListenerContext {
+  const contextOf = (name: string) => filterContext(context, config, name, '');
+  const extension = accessLogExtension(context.accessLogTypes, contextOf, sinks);
+  return { ...context, accessLogs: { ...context.accessLogs, extension } };
 }
 
 /** The deprecated `use_proxy_proto` of a filter chain stands for the listener filter. */

@@ -2,6 +2,7 @@
 
 import type { Timers } from '@dragoman/base';
 import type { AccessLog } from '../access-log/access-log.ts';
+import type { AccessLogSink } from '../access-log/access-log-type.ts';
 import type { ConnectionHandler } from '../downstream/connection-owner.ts';
 import type { ListenerFilters } from '../listener-filter/listener-filters.ts';
 import type { DownstreamTls } from '../tls/downstream-tls.ts';
@@ -21,6 +22,7 @@ export class ListenerChains {
   readonly accessLogs: readonly AccessLog[];
   readonly timers: Timers;
   readonly #all: readonly NetworkChain[];
+  readonly #sinks: readonly AccessLogSink[];
   /** The chain that takes every accepted socket as it is; null when there is anything to look at first. */
   readonly direct: NetworkChain | null;
 
@@ -30,7 +32,9 @@ export class ListenerChains {
     filters: ListenerFilters,
     accessLogs: readonly AccessLog[],
     timers: Timers,
+    sinks: readonly AccessLogSink[],
   ) {
+    this.#sinks = sinks;
     this.#all = all;
     this.matcher = matcher;
     this.filters = filters;
@@ -48,5 +52,6 @@ export class ListenerChains {
 
   close(): void {
     for (const { handler } of this.#all) handler.close();
+    for (const sink of this.#sinks) sink.close?.();
   }
 }

@@ -4,6 +4,7 @@
 import { type Clock, type Logger, systemClock, Timers } from '@dragoman/base';
 import type { Listener } from '@dragoman/config';
 import type { StatLane } from '@dragoman/shm';
+import type { AccessLogType, AccessLogTypes } from '../access-log/access-log-type.ts';
 import { LogFiles } from '../access-log/log-file.ts';
 import { ClusterManager } from '../cluster/cluster-manager.ts';
 import type { ClusterReport, ClusterUpdate } from '../cluster/cluster-update.ts';
@@ -15,6 +16,8 @@ import { listenAddress, listenAddressText } from '../listener/listener-address.t
 import { compileListener } from '../listener/listener-compiler.ts';
 import { ListenerStats } from '../listener/listener-stats.ts';
 import type { ListenerChains } from '../listener/network-chain.ts';
+import type { NetworkFilterType } from '../network-filter/network-filter.ts';
+import type { NetworkFilterTypes } from '../network-filter/network-filter-compiler.ts';
 import { CONNECTION_COUNTS_ATTACHMENT, ConnectionLimits } from '../overload/connection-limits.ts';
 import { collectGarbage } from '../overload/garbage.ts';
 import { OVERLOAD_STATE_ATTACHMENT, OverloadState } from '../overload/overload-state.ts';
@@ -34,6 +37,8 @@ export interface WorkerServerOptions {
   readonly lane: StatLane;
   readonly logger: Logger;
   readonly filterTypes: readonly HttpFilterType[];
+  readonly networkFilterTypes?: readonly NetworkFilterType[];
+  readonly accessLogTypes?: readonly AccessLogType[];
   readonly serviceCluster: string;
   readonly serviceNode: string;
   /** How long log lines may wait in memory. */
@@ -51,6 +56,8 @@ export class WorkerServer {
   readonly #services: WorkerServices;
   readonly #pools: ConnectionPools;
   readonly #filterTypes: ReadonlyMap<string, HttpFilterType>;
+  readonly #networkFilterTypes: NetworkFilterTypes;
+  readonly #accessLogTypes: AccessLogTypes;
   readonly #files: LogFiles;
   readonly #listeners = new Map<string, ActiveListener>();
   /** Names of listeners whose traffic_direction is INBOUND. */
@@ -95,9 +102,9 @@ export class WorkerServer {
     clusters.listen(this.#pools);
     this.#services = services;
     this.#files = new LogFiles({ lane, logger, flushIntervalMs: options.fileFlushIntervalMs });
-    this.#filterTypes = new Map(
-      options.filterTypes.flatMap(type => type.configTypes.map(name => [name, type])),
-    );
+    this.#filterTypes = byConfigType(options.filterTypes);
+    this.#networkFilterTypes = byConfigType(options.networkFilterTypes ?? []);
+    this.#accessLogTypes = byConfigType(options.accessLogTypes ?? []);
   }
 
   /**
@@ -142,6 +149,8 @@ export class WorkerServer {
       worker: this.#services,
       pools: this.#pools,
       filterTypes: this.#filterTypes,
+      networkFilterTypes: this.#networkFilterTypes,
+      accessLogTypes: this.#accessLogTypes,
       attachments: snapshot.attachments,
       accessLogs: { files: this.#files, runtime: this.#services.runtime },
       listenerStatPrefix,
@@ -245,4 +254,10 @@ export class WorkerServer {
       for (const host of cluster.hosts) this.#pools.closeAll(host);
     this.#files.close();
   }
+}
+
+function byConfigType<Type extends { readonly configTypes: readonly string[] }>(
+  types: readonly Type[],
+): ReadonlyMap<string, Type> {
+  return new Map(types.flatMap(type => type.configTypes.map(name => [name, type])));
 }

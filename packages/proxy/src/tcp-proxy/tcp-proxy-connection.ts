@@ -24,7 +24,7 @@ export class TcpProxyConnection implements DownstreamConnection, BytesReader, Tc
   readonly responseHeaders = null;
   readonly responseTrailers = null;
   readonly route = null;
-  readonly info = new StreamInfo();
+  readonly info: StreamInfo;
   readonly #handler: TcpProxyHandler;
   readonly #owner: ConnectionOwner;
   readonly #connection: DownstreamConnectionInfo;
@@ -58,10 +58,7 @@ export class TcpProxyConnection implements DownstreamConnection, BytesReader, Tc
     this.#idleTimer = new Timer(() => this.#onIdleTimeout());
     this.#durationTimer = new Timer(() => this.#onMaxDuration());
     this.#logTimer = new Timer(() => this.#onLogInterval());
-    this.info.reset(clock.wallMs(), clock.nowMs());
-    this.info.connection = connection;
-    this.info.downstreamRemoteAddress = connection.remoteAddress;
-    this.info.downstreamRemotePort = connection.remotePort;
+    this.info = connection.streamInfo ?? StreamInfo.ofConnection(connection, clock);
     worker.lane.inc(stats.downstreamCxTotal);
     this.#reader = attachReader(socket, this, worker.readBuffers);
     this.#reader.setStreaming(true);

@@ -4,10 +4,11 @@
 import { Status } from '@dragoman/abi';
 import { PluginStartError } from '../errors.ts';
 import { deadlineOf } from '../limits/imposed-limits.ts';
-import type { GuestHeaderMap } from '../stream-host.ts';
+import type { GuestHeaderMap, StreamHost } from '../stream-host.ts';
 import type { Vm } from '../vm.ts';
 import type { Callout, GrpcListener, GrpcStream, HttpCallResponse } from '../vm-host.ts';
 import { Context } from './context.ts';
+import { StreamContext } from './stream-context.ts';
 
 export interface RootOptions {
   /** Name of the plugin in logs and as property plugin_name. */
@@ -19,6 +20,13 @@ export interface RootOptions {
   readonly allowOnHeadersStopIteration?: boolean;
   /** Whatever the embedder wants to find again in VmHost calls. */
   readonly owner?: unknown;
+}
+
+/** What an access log is told of. */
+export interface FinishedStream {
+  readonly requestHeaders: GuestHeaderMap | null;
+  readonly responseHeaders: GuestHeaderMap | null;
+  readonly responseTrailers: GuestHeaderMap | null;
 }
 
 const joinNames = (...parts: string[]): string => parts.filter(part => part !== '').join(' ');
@@ -54,6 +62,8 @@ export class RootContext extends Context {
   onDeleted: (() => void) | null = null;
   /** on_done answered 0: proxy_done is awaited (S26). */
   donePending = false;
+  /** What is logged, when the plugin is an access log. */
+  #logged: StreamContext | null = null;
   readonly #callouts = new Map<number, Callout>();
   /** Ids of the streams on whose behalf calls were started, by token. */
   readonly #askers = new Map<number, number>();
@@ -144,6 +154,23 @@ export class RootContext extends Context {
     this.vm.defer(() =>
       this.#call('proxy_on_queue_ready', 0, this.vm.callbacks.onQueueReady, this.id, token),
     );
+  }
+
+  /**
+   * As an access log: tells of a finished stream, which host calls find on the root until it returns; `onContext` is given
+   * what they find.
+   */
+  log(host: StreamHost, stream: FinishedStream, onContext: (context: StreamContext) => void): void {
+    const { vm } = this;
+    const { onLog } = vm.callbacks;
+    if (onLog === null || vm.failure !== null) return;
+    const view = (this.#logged ??= new StreamContext(vm));
+    view.show(this, host, stream);
+    onContext(view);
+    this.stream = view;
+    this.#call('proxy_on_log', 0, onLog, this.id);
+    this.stream = null;
+    view.hide();
   }
 
   /** Remembers a started call-out under its token, so that it can be called off. */

@@ -5,7 +5,7 @@
 import type { GuestBody, GuestHeaderMap, StreamHost } from '../stream-host.ts';
 import type { Vm } from '../vm.ts';
 import { Context } from './context.ts';
-import type { RootContext } from './root-context.ts';
+import type { FinishedStream, RootContext } from './root-context.ts';
 
 /** Answered by a callback of a VM that is dead or died in it; a callback that the guest does not have is not missed. */
 export const FAILED = -1;
@@ -260,6 +260,24 @@ export class StreamContext extends Context {
       return;
     }
     vm.leave();
+  }
+
+  /** For a root that is an access log: stands for the stream it is told of, without being announced. */
+  show(root: RootContext, host: StreamHost, stream: FinishedStream): void {
+    this.id = root.id;
+    this.root = root;
+    this.host = host;
+    this.requestHeaders = stream.requestHeaders;
+    this.responseHeaders = stream.responseHeaders;
+    this.responseTrailers = stream.responseTrailers;
+    this.logging = true;
+  }
+
+  hide(): void {
+    this.logging = false;
+    this.dropRequest();
+    this.#dropResponse();
+    this.host = null;
   }
 
   /** The end: done (its result is ignored, S25), then delete. Maps and bodies are out of reach already. */

@@ -58,9 +58,13 @@ function continueStream(vm: Vm, type: number): Status {
     vm.defer(() => {
       if (stream.id === id && stream.host === host) host.continueResponse();
     });
-  } else {
+  } else if (type === StreamType.HttpRequest) {
     vm.defer(() => {
       if (stream.id === id && stream.host === host) host.continueRequest();
+    });
+  } else {
+    vm.defer(() => {
+      if (stream.id === id && stream.host === host) host.continueDownstream?.();
     });
   }
   if (type !== StreamType.Downstream) stream.dropRequest();
