@@ -156,7 +156,7 @@ describe('stream control', () => {
       return 0;
     });
     assert.deepEqual(seen, [Status.Ok, [], '/path?q=1']);
-    assert.deepEqual(streamHost.asked, ['continueRequest']);
+    assert.deepEqual(streamHost.asked, ['continueDownstream']);
   });
 
   test('S7: the 0.1.0 calls continue_request, continue_response and clear_route_cache', () => {

@@ -73,6 +73,9 @@ export class RecordingStream implements StreamHost {
   continueRequest(): void {
     this.#note('continueRequest');
   }
+  continueDownstream(): void {
+    this.#note('continueDownstream');
+  }
   continueResponse(): void {
     this.#note('continueResponse');
   }

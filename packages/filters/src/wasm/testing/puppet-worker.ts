@@ -5,21 +5,40 @@ import { CALLBACKS, HOST_CALLS } from '@dragoman/abi';
 import { type Clock, systemClock } from '@dragoman/base';
 import { type Bootstrap, loadBootstrap, type Wasm } from '@dragoman/config';
 import {
+  type AccessLogType,
   ClusterDirectory,
   clusterManagerSupport,
+  type FilterContext,
   type HttpFilterType,
+  type NetworkFilterType,
   tlsSupport,
   WorkerServer,
 } from '@dragoman/proxy';
 import { StatLane, StatTable } from '@dragoman/shm';
 import { type ConnectionScript, Puppet, RawConnection, ScriptedServer } from '@dragoman/testkit';
 import { compileModuleSync } from '@dragoman/vm';
+import { WasmAccessLog, wasmAccessLogType } from '../access-log-type.ts';
 import { WASM_FILTER_TYPE, WasmFilterInstance } from '../filter-type.ts';
+import { WasmNetworkFilterInstance, wasmNetworkFilterType } from '../network-filter-type.ts';
+import type { PluginHandle } from '../plugin-handle.ts';
 import type { PluginLimits } from '../plugin-limits.ts';
-import { readPluginConfig, type WasmPluginConfig } from '../plugin-settings.ts';
+import { type PluginHolder, readPluginConfig, type WasmPluginConfig } from '../plugin-settings.ts';
 import { PluginVms } from '../plugin-vms.ts';
 
 const TYPES = 'type.googleapis.com/envoy.extensions';
+
+/** A PluginConfig; its code is the puppet's in any case. */
+const PLUGIN = {
+  name: 'plugin',
+  root_id: 'root',
+  vm_config: { code: { local: { inline_string: '' } } },
+};
+
+/** An extension of the type with a plugin in it. */
+export const pluginEntry = (type: string, plugin: object = {}): object => ({
+  name: 'wasm',
+  typed_config: { '@type': `${TYPES}.${type}`, config: { ...PLUGIN, ...plugin } },
+});
 
 /** The system's clock, except that a deadline in an hour does not keep the test's process alive. */
 const clock: Clock = {
@@ -129,6 +148,8 @@ export class PuppetWorker {
       concurrency: 1,
       lane: new StatLane(memory),
       logger,
+      networkFilterTypes: [this.#networkFilterType() as NetworkFilterType],
+      accessLogTypes: [this.#accessLogType() as AccessLogType],
       filterTypes: [this.#filterType(), ...(this.#options.filtersBefore ?? [])],
       serviceCluster: '',
       serviceNode: '',
@@ -162,23 +183,40 @@ export class PuppetWorker {
 
   /** envoy.filters.http.wasm, except that its code is the puppet's. */
   #filterType(): HttpFilterType<Wasm> {
-    const code = { ...compileModuleSync(this.puppet.bytes), sha256: 'puppet' };
-    const imports = this.puppet.imports as never;
     return {
       name: 'envoy.filters.http.wasm',
       configTypes: [WASM_FILTER_TYPE],
       validate() {},
-      create: (config, context) => {
-        const { asyncClient, logger, stats, timers } = context;
-        const vms = new PluginVms({ clock: timers.clock, logger, lane: stats, asyncClient });
-        const settings = readPluginConfig(config.config as WasmPluginConfig);
-        const vm = { ...settings.vm, imports };
-        // The puppet pulls the strings of the instance that was made last: a spare would be in the way.
-        const limits = { ...settings.limits, spare: false, ...this.#options.limits };
-        const plugin = vms.start({ ...settings, vm, limits }, code, () => undefined);
-        return new WasmFilterInstance(plugin, context, undefined);
-      },
+      create: (config, context) =>
+        new WasmFilterInstance(this.#startPlugin(config, context), context, undefined),
     };
+  }
+
+  #networkFilterType(): NetworkFilterType<PluginHolder> {
+    return {
+      ...wasmNetworkFilterType,
+      create: (config, context) =>
+        new WasmNetworkFilterInstance(this.#startPlugin(config, context), context, undefined),
+    };
+  }
+
+  #accessLogType(): AccessLogType<PluginHolder> {
+    return {
+      ...wasmAccessLogType,
+      create: (config, context) => new WasmAccessLog(this.#startPlugin(config, context), context, undefined),
+    };
+  }
+
+  #startPlugin(config: PluginHolder, context: FilterContext): PluginHandle {
+    const code = { ...compileModuleSync(this.puppet.bytes), sha256: 'puppet' };
+    const imports = this.puppet.imports as never;
+    const { asyncClient, logger, stats, timers } = context;
+    const vms = new PluginVms({ clock: timers.clock, logger, lane: stats, asyncClient });
+    const settings = readPluginConfig(config.config as WasmPluginConfig);
+    const vm = { ...settings.vm, imports };
+    // The puppet pulls the strings of the instance that was made last: a spare would be in the way.
+    const limits = { ...settings.limits, spare: false, ...this.#options.limits };
+    return vms.start({ ...settings, vm, limits }, code, () => undefined);
   }
 
   #bootstrap(): Bootstrap {
@@ -200,12 +238,7 @@ export class PuppetWorker {
           filter(name, `type.googleapis.com/${configTypes[0]}`),
         ),
         filter('wasm', `type.googleapis.com/${WASM_FILTER_TYPE}`, {
-          config: {
-            name: 'plugin',
-            root_id: 'root',
-            vm_config: { code: { local: { inline_string: '' } } },
-            ...plugin,
-          },
+          config: { ...PLUGIN, ...plugin },
         }),
         filter('envoy.filters.http.router', `${TYPES}.filters.http.router.v3.Router`),
       ],
