@@ -10,7 +10,8 @@ export interface ForeignResult {
 }
 
 /**
- * `context` is the one the callback was made on, not the effective one (ABI reference 2.8). `args` is borrowed guest
+ * `context` is the one the callback was made on; the effective one (ABI reference 2.8) is `context.vm.effective`. Which of
+ * the two counts is for the function to say. `args` is borrowed guest
  * memory: valid until the function returns.
  */
 export type ForeignFunction = (args: Buffer, context: Context) => ForeignResult;

@@ -69,17 +69,19 @@ describe('foreign functions', () => {
     assert.deepEqual(call('failing', ''), { status: Status.InternalFailure, result: Buffer.from('why') });
   });
 
-  test('the function sees the real context, not the effective one; clear_route_cache does nothing on a root', () => {
+  test('clear_route_cache is for the effective context, and does nothing on a root', () => {
     const { fixture, call } = calling();
     call('clear_route_cache', '');
     assert.deepEqual(fixture.streamHost.asked, ['clearRouteCache']);
     fixture.puppet.on.proxy_on_tick = () => {
+      fixture.puppet.call(CALL, 'clear_route_cache', '', 0, 0);
+      assert.deepEqual(fixture.streamHost.asked, ['clearRouteCache']);
       fixture.puppet.call('proxy_set_effective_context', fixture.stream.id);
       return fixture.puppet.call(CALL, 'clear_route_cache', '', 0, 0);
     };
     fixture.root.setTickPeriod(1);
     fixture.clock.advance(1);
-    assert.deepEqual(fixture.streamHost.asked, ['clearRouteCache']);
+    assert.deepEqual(fixture.streamHost.asked, ['clearRouteCache', 'clearRouteCache']);
   });
 
   test('verify_signature: right, wrong, and unusable keys', () => {

@@ -28,14 +28,14 @@ function keep(stream: Stream, name: string, value: unknown, span: number): void 
   connection.filterState.set(name, value);
 }
 
-/** SetEnvoyFilterStateArguments: path 1, value 2, span 3. NOT_FOUND: no stream, or no kind of state is called `path`. */
+/** SetEnvoyFilterStateArguments: path 1, value 2, span 3; on the effective context. NOT_FOUND: no stream, or no kind of state is called `path`. */
 export const setEnvoyFilterState =
   (streamOf: StreamOf): ForeignFunction =>
   (args, context) => {
     try {
       const fields = readBytesFields(args);
       const path = fields.get(1)?.toString('utf8') ?? '';
-      const stream = streamOf(context);
+      const stream = streamOf(context.vm.effective);
       if (stream === null || !FACTORIES.has(path)) return { status: Status.NotFound, result: null };
       keep(stream, path, fields.get(2)?.toString('utf8') ?? '', Number(fields.get(3) ?? 0));
       return { status: Status.Ok, result: null };

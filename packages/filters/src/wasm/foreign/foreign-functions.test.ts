@@ -4,6 +4,9 @@ import { Status } from '@dragoman/abi';
 import { writeField } from '@dragoman/vm';
 import { PuppetWorker } from '../testing/puppet-worker.ts';
 
+/** Id of the first context that is announced. */
+const FIRST_ROOT = 1;
+
 let worker: PuppetWorker;
 /** What the plugin does with the next request's headers. */
 let inRequest: () => void = () => {};
@@ -189,7 +192,7 @@ describe('properties that are declared', () => {
     await request(() => assert.equal(property('kept'), Status.NotFound));
   });
 
-  test('set_envoy_filter_state keeps texts under names that Envoy knows', async () => {
+  test('set_envoy_filter_state keeps texts under names that Envoy knows, at the effective context', async () => {
     await request(() => {
       const state = (path: string) =>
         call(
@@ -200,6 +203,11 @@ describe('properties that are declared', () => {
       assert.equal(property('filter_state\0envoy.string'), 'text');
       assert.equal(state('nobody.knows'), Status.NotFound);
       assert.equal(call('set_envoy_filter_state', Buffer.from([0xff])).status, Status.BadArgument);
+    });
+    const ofRoot = writeField(1, Buffer.from('envoy.string'));
+    await request(() => {
+      assert.equal(worker.puppet.call('proxy_set_effective_context', FIRST_ROOT), Status.Ok);
+      assert.equal(call('set_envoy_filter_state', ofRoot).status, Status.NotFound);
     });
     const statuses: number[] = [];
     await onRoot(
