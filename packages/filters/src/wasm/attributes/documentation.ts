@@ -42,7 +42,8 @@ const OWN = `
 
 \`proxy_set_property\` keeps a value under its raw path: other plugins of the stream read it under the same name, all filters and access
 logs as \`filter_state.wasm.<name>\` (\`%FILTER_STATE(wasm.<name>)%\`). Names of the tables above come first. A value
-holds bytes, can be set again, and lives as long as the stream. A path of several components is kept as one name, NUL bytes included, and cannot
+holds bytes, can be set again, and lives as long as the stream, unless the plugin has declared otherwise for its name (\`declare_property\` in
+[FOREIGN_FUNCTIONS](FOREIGN_FUNCTIONS.md)). A path of several components is kept as one name, NUL bytes included, and cannot
 be read again, as in Envoy.
 `;
 
