@@ -1,15 +1,18 @@
 // What a plugin costs: each of its callbacks, and a request with its response as a whole.
 
 import {
-  compileModule,
+  Guard,
   HeaderList,
   type HostFunction,
   LocalStream,
   localHost,
+  Plugin,
   type RootContext,
   type Tracer,
   Vm,
+  WatchdogThread,
 } from '@dragoman/vm';
+import { ScenarioError } from './scenario.ts';
 
 export interface BenchmarkOptions {
   readonly configuration: string;
@@ -40,15 +43,27 @@ const GARBAGE_REQUESTS = 100;
 export async function benchmark(bytes: Buffer, options: BenchmarkOptions): Promise<Benchmark> {
   const { requests } = options;
   const startNs = process.hrtime.bigint();
-  const module = await compileModule(bytes, { limited: true });
+  const module = await Plugin.compile(bytes);
+  const guard = new Guard();
+  const watchdog = new WatchdogThread();
+  watchdog.watch(0, guard.memory);
   const start = (tracer?: Tracer): RootContext => {
-    const vm = Vm.start(module, localHost(), tracer === undefined ? {} : { tracer });
+    const vm = Vm.start(module, { ...localHost(), guard }, tracer === undefined ? {} : { tracer });
     const configuration = Buffer.from(options.configuration);
     return vm.startRoot({ name: 'bench', rootId: options.rootId, configuration });
   };
+  try {
+    return measure(start, requests, startNs);
+  } finally {
+    await watchdog.close();
+  }
+}
+
+function measure(start: (tracer?: Tracer) => RootContext, requests: number, startNs: bigint): Benchmark {
   const root = start();
   const startMs = Number(process.hrtime.bigint() - startNs) / 1e6;
   run(root, requests);
+  refuseDead(root);
   const rounds = Array.from({ length: ROUNDS }, () => timeOf(() => run(root, requests)) / requests);
   const garbage = Array.from({ length: ROUNDS }, () => garbageOf(() => run(root, GARBAGE_REQUESTS)));
   const tracer = new CallbackTimes();
@@ -66,11 +81,18 @@ export async function benchmark(bytes: Buffer, options: BenchmarkOptions): Promi
     },
     memoryBytes: root.vm.memoryBytes,
   };
-  for (const { vm } of [root, traced]) {
-    if (vm.failure !== null) throw new Error(`the plugin died: ${vm.failure.callback}: ${vm.failure.reason}`);
-    vm.discard();
+  for (const each of [root, traced]) {
+    refuseDead(each);
+    each.vm.discard();
   }
   return result;
+}
+
+/** Figures of a plugin that is not there any more say nothing. */
+function refuseDead({ vm: { failure } }: RootContext): void {
+  if (failure === null) return;
+  const { backtrace, callback, reason } = failure;
+  throw new ScenarioError([`the plugin died in ${callback}: ${reason}`, ...backtrace].join('\n  '));
 }
 
 /** A request of a browser with a small body, and its response. */

@@ -222,6 +222,23 @@ describe('dragoman-plugin bench', () => {
     assert.ok(headers.nanoseconds > 0 && request.nanoseconds > headers.nanoseconds && memoryBytes > 0);
     assert.equal(run('bench', rustPlugin, '--requests', '0').status, 2);
   });
+
+  test('a plugin that dies, also of an endless loop, is told instead of figures', () => {
+    const trapped = run('bench', trapping(), '--requests', '20');
+    assert.equal(trapped.status, 2);
+    assert.match(
+      trapped.stderr,
+      /the plugin died in proxy_on_request_headers: RuntimeError: unreachable\n +0: /,
+    );
+    const module = new ModuleBuilder();
+    module.function('>', [], 'proxy_abi_version_0_2_1');
+    module.function('i>i', op.i32(1024), 'malloc');
+    module.function('iii>i', [...op.forever, ...op.i32(0)], 'proxy_on_request_headers');
+    module.memory({ minimum: 1 });
+    const { status, stderr } = run('bench', file('endless.wasm', module.build()), '--requests', '20');
+    assert.equal(status, 2);
+    assert.match(stderr, /the deadline of 50 ms has passed/);
+  });
 });
 
 test('wrong usage exits with 2, help with 0', () => {

@@ -25,7 +25,7 @@ import { WorkerPool } from './worker-pool.ts';
 export interface VmPoolOptions extends PluginSettings {
   /** Number of threads: one less than there are processors, at least one. */
   readonly concurrency?: number;
-  /** A thread that has not answered for this long (a pause is an answer) is replaced: 2 s. */
+  /** A thread that has not answered for this long (a pause is an answer) is replaced: 2 s, or the longest deadline. */
   readonly stuckAfterMs?: number;
   /** How long an exchange waits for a thread while all of them are being replaced: 5 s. */
   readonly placeLimitMs?: number;
@@ -118,7 +118,9 @@ export class VmPool implements PluginRunner {
     this.#options = options;
     this.#settings = settings;
     this.#clock = clock ?? systemClock;
-    this.#stuckAfterMs = stuckAfterMs ?? DEFAULT_STUCK_AFTER_MS;
+    // A callback may take what its deadline allows.
+    const { requestMs = 0, tickMs = 0 } = settings.limits || {};
+    this.#stuckAfterMs = stuckAfterMs ?? Math.max(DEFAULT_STUCK_AFTER_MS, requestMs, tickMs);
     const { functionExports } = module.info;
     this.readsRequestBody = functionExports.proxy_on_request_body !== undefined;
     this.readsResponseBody = functionExports.proxy_on_response_body !== undefined;
