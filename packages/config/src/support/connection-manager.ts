@@ -5,6 +5,7 @@ import type { SupportDeclaration } from './support.ts';
 const PACKAGE = 'envoy.extensions.filters.network.http_connection_manager.v3';
 const MANAGER = `${PACKAGE}.HttpConnectionManager`;
 const IP_DETECTION = 'envoy.extensions.http.original_ip_detection';
+const EARLY_MUTATION = 'envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation';
 const ACCESS_LOG = 'envoy.config.accesslog.v3';
 
 export const connectionManagerSupport: SupportDeclaration = {
@@ -28,6 +29,9 @@ export const connectionManagerSupport: SupportDeclaration = {
       [`${IP_DETECTION}.custom_header.v3.CustomHeaderConfig`]: [
         'envoy.http.original_ip_detection.custom_header',
       ],
+    },
+    'envoy.http.early_header_mutation': {
+      [EARLY_MUTATION]: ['envoy.http.early_header_mutation.header_mutation'],
     },
     'envoy.request_id': {
       'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig': ['envoy.request_id.uuid'],
@@ -56,6 +60,7 @@ export const connectionManagerSupport: SupportDeclaration = {
       'use_remote_address',
       'xff_num_trusted_hops',
       'original_ip_detection_extensions',
+      'early_header_mutation_extensions',
       'http1_safe_max_connection_duration',
       'internal_address_config',
       'skip_xff_append',
@@ -85,6 +90,7 @@ export const connectionManagerSupport: SupportDeclaration = {
     [`${IP_DETECTION}.xff.v3.XffConfig`]: '*',
     [`${IP_DETECTION}.xff.v3.XffTrustedCidrs`]: '*',
     [`${IP_DETECTION}.custom_header.v3.CustomHeaderConfig`]: '*',
+    [EARLY_MUTATION]: '*',
     [`${PACKAGE}.HttpFilter`]: ['name', 'typed_config', 'is_optional', 'disabled'],
     [`${PACKAGE}.RequestIDExtension`]: '*',
     'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig': '*',

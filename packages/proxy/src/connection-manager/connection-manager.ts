@@ -22,7 +22,7 @@ import type { RouteTable } from '../route/route-table.ts';
 import type { WorkerServices } from '../server/worker-services.ts';
 import { ClientAddress } from './client-address.ts';
 import { ListenerHttpStats, ManagerStats } from './manager-stats.ts';
-import { appendVia, applyRequestRules } from './request-headers.ts';
+import { appendVia, applyRequestRules, normalizeTarget } from './request-headers.ts';
 import type { ManagerSettings } from './settings.ts';
 
 /** What a connection manager is made of; all of it compiled from one filter chain of one listener. */
@@ -115,14 +115,20 @@ export class ConnectionManager {
       stream.sendLocalReply(503, 'envoy overloaded', 'overload', this.settings.overloadHeaders);
       return false;
     }
-    const verdict = applyRequestRules(
-      headers,
-      this.settings,
-      connection,
-      this.worker,
-      this.#client,
-      this.#internalOnly,
-    );
+    if (headers.path === '*') {
+      this.lane.inc(this.stats.downstreamRqNonRelativePath);
+      stream.sendLocalReply(404, '', 'absolute_path_rejected');
+      return false;
+    }
+    const { settings } = this;
+    const verdict = normalizeTarget(headers, settings, connection.localPort);
+    if (verdict !== 'continue') return this.#answerBadPath(stream, verdict, headers);
+    for (const mutations of settings.earlyMutations) mutations.evaluate(headers, stream);
+    const client = this.#client;
+    if (!applyRequestRules(headers, settings, connection, this.worker, client, this.#internalOnly)) {
+      stream.sendLocalReply(client.rejectStatus, '', 'rejecting_because_detection_failed');
+      return false;
+    }
     info.internal = this.#client.internal;
     info.downstreamRemoteAddress = this.#client.address;
     info.downstreamRemotePort = this.#client.address === connection.remoteAddress ? connection.remotePort : 0;
@@ -132,12 +138,6 @@ export class ConnectionManager {
       stream.sendLocalReply(400, '', 'query_missing_content_type');
       return false;
     }
-    if (headers.path === '*') {
-      this.lane.inc(this.stats.downstreamRqNonRelativePath);
-      stream.sendLocalReply(404, '', 'absolute_path_rejected');
-      return false;
-    }
-    if (verdict !== 'continue') return this.#answerBadRequest(stream, verdict, headers);
     return upgrade === '' || this.#acceptUpgrade(stream, headers, upgrade);
   }
 
@@ -188,15 +188,7 @@ export class ConnectionManager {
     return false;
   }
 
-  #answerBadRequest(
-    stream: Stream,
-    verdict: 'reject' | 'redirect' | 'reject-address',
-    headers: RequestHeaders,
-  ): boolean {
-    if (verdict === 'reject-address') {
-      stream.sendLocalReply(this.#client.rejectStatus, '', 'rejecting_because_detection_failed');
-      return false;
-    }
+  #answerBadPath(stream: Stream, verdict: 'reject' | 'redirect', headers: RequestHeaders): boolean {
     if (verdict === 'reject') {
       this.lane.inc(this.stats.downstreamRqFailedPathNormalization);
       stream.sendLocalReply(400, '', 'path_normalization_failed');

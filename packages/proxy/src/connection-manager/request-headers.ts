@@ -34,7 +34,7 @@ const EDGE_ONLY = [
   HeaderId.X_ENVOY_DOWNSTREAM_SERVICE_NODE,
 ] as const;
 
-/** Applies the rules in Envoy's order. The path's verdict tells whether the request may go on. */
+/** Applies the rules in Envoy's order. False: a detection extension refuses the request. */
 export function applyRequestRules(
   headers: RequestHeaders,
   settings: ManagerSettings,
@@ -42,10 +42,10 @@ export function applyRequestRules(
   worker: WorkerServices,
   client: ClientAddress,
   internalOnlyHeaders: readonly string[],
-): PathVerdict {
+): boolean {
   if (headers.hasEnvoyHeaders) headers.removeId(HeaderId.X_ENVOY_INTERNAL);
   client.detect(headers, connection.remoteAddress, settings);
-  if (client.rejectStatus !== 0) return 'reject-address';
+  if (client.rejectStatus !== 0) return false;
   if (connection.tls !== null || headers.hasId(HeaderId.X_FORWARDED_CLIENT_CERT))
     settings.clientCert.apply(headers, connection.tls);
   const scheme = connection.tls !== null ? 'https' : 'http';
@@ -72,8 +72,18 @@ export function applyRequestRules(
   if (settings.addUserAgent) addUserAgent(headers, worker);
   setRequestId(headers, settings, client, worker.requestIds);
   if (settings.via !== '') appendVia(headers, settings.via);
-  normalizeHost(headers, settings, connection.localPort);
-  return normalizePath(headers, settings);
+  return true;
+}
+
+/** Host and path in the form in which they are compared; nothing else has looked at them before. */
+export function normalizeTarget(
+  headers: RequestHeaders,
+  settings: ManagerSettings,
+  localPort: number,
+): PathVerdict {
+  const verdict = normalizePath(headers, settings);
+  if (verdict === 'continue') normalizeHost(headers, settings, localPort);
+  return verdict;
 }
 
 const PROTO_LINE = { http: 'x-forwarded-proto: http\r\n', https: 'x-forwarded-proto: https\r\n' };

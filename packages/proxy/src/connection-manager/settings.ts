@@ -1,7 +1,11 @@
 // The settings of one HTTP connection manager in the form the hot path reads them: plain fields with Envoy's
 // defaults filled in. Compiled once per worker and configuration from the decoded protobuf message.
 
-import type { HttpConnectionManager } from '@dragoman/config';
+import type {
+  EarlyHeaderMutationHeaderMutationHeaderMutation as EarlyMutation,
+  HttpConnectionManager,
+} from '@dragoman/config';
+import { compileMutationList, type MutationList } from '../route/mutation-list.ts';
 import { CaseSettings } from '../socket/case-settings.ts';
 import { ClientCertForwarding } from '../tls/forwarded-client-cert.ts';
 import { CidrSet } from './cidr-set.ts';
@@ -25,6 +29,13 @@ export type EscapedSlashes =
   | 'UNESCAPE_AND_REDIRECT'
   | 'UNESCAPE_AND_FORWARD';
 export type Underscores = 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';
+
+function compileEarlyMutations(config: HttpConnectionManager): MutationList[] {
+  const lists = config.earlyHeaderMutationExtensions.map(({ typedConfig }) =>
+    compileMutationList((typedConfig!.value as EarlyMutation).mutations),
+  );
+  return lists.filter(list => list !== null);
+}
 
 export class ManagerSettings {
   readonly statPrefix: string;
@@ -57,6 +68,8 @@ export class ManagerSettings {
   readonly addressDetectors: readonly AddressDetector[];
   readonly appendXForwardedPort: boolean;
   readonly addUserAgent: boolean;
+  /** early_header_mutation_extensions: before routing. */
+  readonly earlyMutations: readonly MutationList[];
   /** Of requests that are refused because of overload. */
   readonly overloadHeaders: readonly [string, string][] | null;
   readonly generateRequestId: boolean;
@@ -111,6 +124,7 @@ export class ManagerSettings {
     this.addressDetectors = compileDetectors(config.originalIpDetectionExtensions);
     this.appendXForwardedPort = config.appendXForwardedPort;
     this.overloadHeaders = config.appendLocalOverload ? [['x-envoy-local-overloaded', 'true']] : null;
+    this.earlyMutations = compileEarlyMutations(config);
     this.addUserAgent = config.addUserAgent ?? false;
     this.generateRequestId = config.generateRequestId ?? true;
     this.preserveExternalRequestId = config.preserveExternalRequestId;
