@@ -38,6 +38,9 @@ export interface DispatchHandler {
   onResponseData?(controller: DispatchController, chunk: Buffer): void;
   onResponseEnd?(controller: DispatchController, trailers: HeaderObject): void;
   onResponseError?(controller: DispatchController, error: Error): void;
+  onResponseStarted?(): void;
+  onBodySent?(chunk: Buffer): void;
+  onRequestSent?(): void;
 }
 
 // The types of undici's dispatch() are wider than what is looked at here, in both places.
@@ -95,6 +98,18 @@ class TappedHandler implements Required<Omit<DispatchHandler, 'onRequestUpgrade'
     // A retry begins anew with the same handler.
     this.#controller = new TappedController(controller);
     this.#handler.onRequestStart?.(this.#controller, context);
+  }
+
+  onResponseStarted(): void {
+    this.#handler.onResponseStarted?.();
+  }
+
+  onBodySent(chunk: Buffer): void {
+    this.#handler.onBodySent?.(chunk);
+  }
+
+  onRequestSent(): void {
+    this.#handler.onRequestSent?.();
   }
 
   onResponseStart(
