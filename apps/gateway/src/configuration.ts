@@ -16,6 +16,7 @@ import {
   networkFilterTypes,
   prepareLocalRateLimits,
   prepareWasmPlugins,
+  wasmServiceType,
 } from '@dragoman/filters';
 import {
   CONNECTION_COUNTS_ATTACHMENT,
@@ -58,7 +59,7 @@ export interface ReadOptions {
 /** The checks of the filters themselves, beyond what the schema says. */
 function filterSupport(): SupportDeclaration {
   const checks: Record<string, MessageCheck> = {};
-  for (const type of [...httpFilterTypes, ...networkFilterTypes, ...accessLogTypes]) {
+  for (const type of [...httpFilterTypes, ...networkFilterTypes, ...accessLogTypes, wasmServiceType(false)]) {
     if (type.validate === undefined) continue;
     for (const name of type.configTypes)
       checks[name] = (message, report) =>

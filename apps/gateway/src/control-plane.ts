@@ -4,7 +4,12 @@
 import { writeFileSync } from 'node:fs';
 import { AdminServer, type ServerState, ServerStats } from '@dragoman/admin';
 import { DragomanError, systemClock } from '@dragoman/base';
-import { hasLimitedPlugins, releaseWorkerSharedState, SharedStateStats } from '@dragoman/filters';
+import {
+  hasLimitedPlugins,
+  hasSingletonServices,
+  releaseWorkerSharedState,
+  SharedStateStats,
+} from '@dragoman/filters';
 import { compileStatsMatcher, compileStringMatcher, PrometheusText } from '@dragoman/metrics';
 import {
   AdminAccessLog,
@@ -61,6 +66,7 @@ export class ControlPlane implements FleetOwner {
   #listeners: readonly BoundListener[] = [];
   #flushTimer: NodeJS.Timeout | null = null;
   #pluginWatch: PluginWatch | null = null;
+  #serviceWatch: PluginWatch | null = null;
   #tlsWatch: TlsFileWatch | null = null;
   readonly #overload: OverloadManager | null;
   readonly #adminLog: AdminAccessLog | null;
@@ -89,7 +95,7 @@ export class ControlPlane implements FleetOwner {
       clock: systemClock,
       logger: log,
       random: Math.random,
-      concurrency: settings.concurrency,
+      concurrency: settings.concurrency + (hasSingletonServices(bootstrap) ? 1 : 0),
       resolverFor: clusterResolvers(),
       post: update => fleet.post(update),
       statValue: name => stats.value(name),
@@ -143,6 +149,7 @@ export class ControlPlane implements FleetOwner {
     log.log('info', 'config', 'all dependencies initialized. starting workers');
     if (hasLimitedPlugins(this.#configuration.attachments)) this.#pluginWatch = new PluginWatch(fleet, log);
     this.#overload?.start();
+    if (hasSingletonServices(bootstrap)) await this.#startServices();
     this.#listeners = await fleet.start(this);
     this.#countListeners(listeners.length);
     this.#tlsWatch = new TlsFileWatch(bootstrap, {
@@ -151,6 +158,13 @@ export class ControlPlane implements FleetOwner {
     });
     const intervalMs = bootstrap.statsFlushInterval ?? DEFAULT_FLUSH_INTERVAL_MS;
     this.#flushTimer = setInterval(() => this.#flush(), intervalMs).unref();
+  }
+
+  /** Services begin before there is traffic, as in Envoy. */
+  async #startServices(): Promise<void> {
+    const { log, fleet } = this.#foundations;
+    const services = await fleet.startServices(this);
+    if (this.#pluginWatch !== null) this.#serviceWatch = new PluginWatch(services, log);
   }
 
   /** Stops accepting and lets what is in flight finish, for `limitMs` at most; then everything ends. */
@@ -173,7 +187,12 @@ export class ControlPlane implements FleetOwner {
     this.#overload?.close();
     this.#directory.close();
     this.#tlsWatch?.close();
-    await Promise.all([this.#admin?.close(), this.#foundations.fleet.close(), this.#pluginWatch?.close()]);
+    await Promise.all([
+      this.#admin?.close(),
+      this.#foundations.fleet.close(),
+      this.#pluginWatch?.close(),
+      this.#serviceWatch?.close(),
+    ]);
     this.#adminLog?.close();
   }
 
@@ -204,6 +223,8 @@ export class ControlPlane implements FleetOwner {
     this.#directory.releaseWorker(workerIndex);
     const { attachments } = this.#configuration;
     releaseWorkerSharedState(attachments, workerIndex);
+    // The thread of services accepts no connections.
+    if (workerIndex >= this.#foundations.settings.concurrency) return;
     const counts = attachments.get(CONNECTION_COUNTS_ATTACHMENT) as SharedArrayBuffer;
     releaseWorkerConnections(counts, this.#foundations.settings.concurrency, workerIndex);
   }

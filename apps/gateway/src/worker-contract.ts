@@ -10,6 +10,8 @@ export interface WorkerData {
   /** Of the worker's Guard: shared, so that a watchdog sees how long plugins run. */
   readonly guardMemory: WebAssembly.Memory;
   readonly concurrency: number;
+  /** The thread's number among all of the process: workers first, then the thread of services. */
+  readonly workerIndex: number;
   readonly log: LogSettings;
   readonly serviceCluster: string;
   readonly serviceNode: string;

@@ -27,9 +27,19 @@ export interface GuardWatcher {
   unwatch(workerIndex: number): void;
 }
 
+/** What the threads are for: traffic, or the services of which there is one. */
+export type FleetRole = 'workers' | 'services';
+
 export class WorkerFleet {
   readonly #pool: WorkerPool<WorkerData>;
   readonly #logger: Logger;
+  readonly #settings: Settings;
+  readonly #stats: StatTable;
+  readonly #log: LogWriter;
+  /** Number of the first thread among all of the process. */
+  readonly #first: number;
+  /** Of the services of which there is one; null while there is none. */
+  #services: WorkerFleet | null = null;
   readonly #laneIds = new Map<number, number>();
   readonly #guardMemories = new Map<number, WebAssembly.Memory>();
   #guardWatcher: GuardWatcher | null = null;
@@ -39,12 +49,17 @@ export class WorkerFleet {
   #boundPorts: Record<string, number> = {};
 
   /** Starts the threads; they load their program while the main thread reads the configuration. */
-  constructor(settings: Settings, stats: StatTable, log: LogWriter) {
+  constructor(settings: Settings, stats: StatTable, log: LogWriter, role: FleetRole = 'workers') {
     this.#logger = log;
+    this.#settings = settings;
+    this.#stats = stats;
+    this.#log = log;
+    this.#first = role === 'workers' ? 0 : settings.concurrency;
+    const name = role === 'workers' ? 'worker' : 'service thread';
     const extension = import.meta.filename.slice(-3);
     this.#pool = new WorkerPool<WorkerData>({
       entry: new URL(`./worker${extension}`, import.meta.url),
-      concurrency: settings.concurrency,
+      concurrency: role === 'workers' ? settings.concurrency : 1,
       logger: log,
       createData: workerIndex => {
         const lane = StatLane.create();
@@ -53,6 +68,7 @@ export class WorkerFleet {
           lane,
           guardMemory: this.#newGuardMemory(workerIndex),
           concurrency: settings.concurrency,
+          workerIndex: this.#first + workerIndex,
           log: log.settings,
           serviceCluster: settings.serviceCluster,
           serviceNode: settings.serviceNode,
@@ -64,7 +80,7 @@ export class WorkerFleet {
         this.#guardMemories.delete(workerIndex);
         this.#guardWatcher?.unwatch(workerIndex);
         stats.retireLane(this.#laneIds.get(workerIndex)!);
-        this.#owner?.onWorkerDeath(workerIndex);
+        this.#owner?.onWorkerDeath(this.#first + workerIndex);
       },
       onEvent: (_workerIndex, name, payload) => {
         if (name === REPORT_EVENT) this.#owner?.onReport(payload as ClusterReport);
@@ -74,7 +90,7 @@ export class WorkerFleet {
         log.log(
           'critical',
           'main',
-          `worker ${workerIndex} died and is replaced ${wait}: ${describe(reason)}`,
+          `${name} ${workerIndex} died and is replaced ${wait}: ${describe(reason)}`,
         );
       },
       onReplaced: workerIndex => void this.#configureReplacement(workerIndex),
@@ -98,6 +114,18 @@ export class WorkerFleet {
     return bound;
   }
 
+  /** Starts the thread of services; from then on it hears what the workers hear. Answers its own fleet. */
+  async startServices(owner: FleetOwner): Promise<WorkerFleet> {
+    this.#services = new WorkerFleet(this.#settings, this.#stats, this.#log, 'services');
+    await this.#services.start({
+      onReport: report => owner.onReport(report),
+      onWorkerDeath: index => owner.onWorkerDeath(index),
+      onWorkerReplaced: index => owner.onWorkerReplaced(index),
+      currentSnapshot: () => withoutListeners(owner.currentSnapshot()),
+    });
+    return this.#services;
+  }
+
   /** Gives the guards of all workers, now and later, to `watcher`. */
   watchGuards(watcher: GuardWatcher): void {
     this.#guardWatcher = watcher;
@@ -115,7 +143,7 @@ export class WorkerFleet {
 
   /** Resolves when no worker writes to the old descriptor any more. */
   async reopenLogs(fd: number): Promise<void> {
-    await this.#pool.askAll('reopen-logs', fd);
+    await Promise.all([this.#pool.askAll('reopen-logs', fd), this.#services?.reopenLogs(fd)]);
   }
 
   /** TLS files have changed and fit together. */
@@ -151,8 +179,10 @@ export class WorkerFleet {
 
   /** Flushes the workers' logs and ends the threads. */
   async close(): Promise<void> {
+    const services = this.#services?.close();
     await this.#pool.askAll('close');
     await this.#pool.close();
+    await services;
   }
 
   /** Ends one worker at once; another takes its place. */
@@ -189,6 +219,7 @@ export class WorkerFleet {
   }
 
   #tellAll(name: string, payload: unknown): void {
+    if (this.#services !== null) this.#services.#tellAll(name, payload);
     for (const workerIndex of this.#served) {
       if (!this.#pool.isAlive(workerIndex)) continue;
       this.#pool.ask(workerIndex, name, payload).catch((error: Error) => {
@@ -200,3 +231,12 @@ export class WorkerFleet {
 
 const describe = (reason: Error): string =>
   (reason.stack ?? reason.message).split('\n').slice(0, 3).join(' ');
+
+const withoutListeners = (snapshot: Snapshot): Snapshot => {
+  const { staticResources } = snapshot.bootstrap;
+  if (staticResources === undefined) return snapshot;
+  return {
+    ...snapshot,
+    bootstrap: { ...snapshot.bootstrap, staticResources: { ...staticResources, listeners: [] } },
+  };
+};

@@ -1,8 +1,14 @@
 // The program of every worker thread: a WorkerServer and its line to the main thread. Nothing is decided here.
 
-import { accessLogTypes, GUARD_ATTACHMENT, httpFilterTypes, networkFilterTypes } from '@dragoman/filters';
+import {
+  accessLogTypes,
+  GUARD_ATTACHMENT,
+  httpFilterTypes,
+  networkFilterTypes,
+  wasmServiceType,
+} from '@dragoman/filters';
 import type { WorkerChannel } from '@dragoman/pool';
-import type { ClusterUpdate, DrainPlan, Snapshot } from '@dragoman/proxy';
+import type { ClusterUpdate, DrainPlan, Snapshot, WorkerExtensionType } from '@dragoman/proxy';
 import { WorkerServer } from '@dragoman/proxy';
 import { StatLane } from '@dragoman/shm';
 import { Guard } from '@dragoman/vm';
@@ -16,12 +22,13 @@ export default function serve(channel: WorkerChannel<WorkerData>): void {
   const logger = new LogWriter(log);
   const server = new WorkerServer({
     ...settings,
-    workerIndex: channel.workerIndex,
     lane: new StatLane(lane),
     logger,
     filterTypes: httpFilterTypes,
     networkFilterTypes,
     accessLogTypes,
+    // The thread behind the workers is there for the services of which there is one.
+    extensionTypes: [wasmServiceType(settings.workerIndex >= settings.concurrency) as WorkerExtensionType],
     report: report => channel.emit(REPORT_EVENT, report),
   });
   channel.serve({

@@ -67,6 +67,7 @@ export { compileStringMatcher, type StringMatcher } from './route/string-matcher
 export { RuntimeValues, staticRuntime } from './runtime/runtime-values.ts';
 export type { DrainPlan } from './server/gradual-drain.ts';
 export type { BoundListener, Snapshot } from './server/snapshot.ts';
+export type { WorkerExtension, WorkerExtensionType } from './server/worker-extension.ts';
 export { WorkerServer, type WorkerServerOptions } from './server/worker-server.ts';
 export {
   certificatesInUse,

@@ -9,6 +9,7 @@ export const bootstrapSupport: SupportDeclaration = {
   fields: {
     [`${BOOTSTRAP}.Bootstrap`]: [
       'node',
+      'bootstrap_extensions',
       'admin',
       'static_resources',
       'stats_config',

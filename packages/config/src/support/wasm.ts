@@ -5,14 +5,17 @@ import type { SupportDeclaration } from './support.ts';
 const EXTENSIONS = 'envoy.extensions';
 const NETWORK_FILTER = `${EXTENSIONS}.filters.network.wasm.v3.Wasm`;
 const ACCESS_LOG = `${EXTENSIONS}.access_loggers.wasm.v3.WasmAccessLog`;
+const SERVICE = `${EXTENSIONS}.wasm.v3.WasmService`;
 
 export const wasmSupport: SupportDeclaration = {
   extensions: {
     'envoy.filters.network': { [NETWORK_FILTER]: ['envoy.filters.network.wasm'] },
+    'envoy.bootstrap': { [SERVICE]: ['envoy.bootstrap.wasm'] },
     'envoy.access_loggers': { [ACCESS_LOG]: ['envoy.access_loggers.wasm', 'envoy.wasm_access_log'] },
   },
   fields: {
     [NETWORK_FILTER]: '*',
     [ACCESS_LOG]: '*',
+    [SERVICE]: '*',
   },
 };

@@ -141,8 +141,8 @@ class HttpFilterCompiler {
 
 /** What the entry `filterName` of a chain may use of its worker. */
 export function filterContext(
-  { worker, attachments }: ChainContext,
-  listener: Listener,
+  { worker, attachments }: Pick<ChainContext, 'attachments' | 'worker'>,
+  listener: Pick<Listener, 'metadata' | 'name' | 'trafficDirection'>,
   filterName: string,
   statPrefix: string,
 ): FilterContext {

@@ -11,6 +11,7 @@ import type { ClusterReport, ClusterUpdate } from '../cluster/cluster-update.ts'
 import { DateLine } from '../connection-manager/date-line.ts';
 import { RequestIds } from '../connection-manager/request-ids.ts';
 import type { HttpFilterType } from '../filter-chain/filter.ts';
+import { filterContext } from '../listener/filter-chain-compiler.ts';
 import { ActiveListener } from '../listener/listener.ts';
 import { listenAddress, listenAddressText } from '../listener/listener-address.ts';
 import { compileListener } from '../listener/listener-compiler.ts';
@@ -29,6 +30,7 @@ import { AsyncClient } from '../upstream/async-client.ts';
 import { ConnectionPools } from '../upstream/connection-pools.ts';
 import { type DrainPlan, GradualDrain } from './gradual-drain.ts';
 import type { BoundListener, Snapshot } from './snapshot.ts';
+import type { WorkerExtension, WorkerExtensionType, WorkerExtensionTypes } from './worker-extension.ts';
 import type { WorkerServices } from './worker-services.ts';
 
 export interface WorkerServerOptions {
@@ -39,6 +41,7 @@ export interface WorkerServerOptions {
   readonly filterTypes: readonly HttpFilterType[];
   readonly networkFilterTypes?: readonly NetworkFilterType[];
   readonly accessLogTypes?: readonly AccessLogType[];
+  readonly extensionTypes?: readonly WorkerExtensionType[];
   readonly serviceCluster: string;
   readonly serviceNode: string;
   /** How long log lines may wait in memory. */
@@ -58,11 +61,13 @@ export class WorkerServer {
   readonly #filterTypes: ReadonlyMap<string, HttpFilterType>;
   readonly #networkFilterTypes: NetworkFilterTypes;
   readonly #accessLogTypes: AccessLogTypes;
+  readonly #extensionTypes: WorkerExtensionTypes;
   readonly #files: LogFiles;
   readonly #listeners = new Map<string, ActiveListener>();
   /** Names of listeners whose traffic_direction is INBOUND. */
   readonly #inbound = new Set<string>();
   #chains: ListenerChains[] = [];
+  #extensions: readonly WorkerExtension[] = [];
   #connectionIds = 0;
 
   constructor(options: WorkerServerOptions) {
@@ -105,6 +110,7 @@ export class WorkerServer {
     this.#filterTypes = byConfigType(options.filterTypes);
     this.#networkFilterTypes = byConfigType(options.networkFilterTypes ?? []);
     this.#accessLogTypes = byConfigType(options.accessLogTypes ?? []);
+    this.#extensionTypes = byConfigType(options.extensionTypes ?? []);
   }
 
   /**
@@ -117,12 +123,28 @@ export class WorkerServer {
     this.#pools.secrets = staticSecrets(snapshot.bootstrap.staticResources?.secrets);
     this.#services.clusters.applySnapshot(snapshot.clusters);
     const replaced = this.#chains;
+    const replacedExtensions = this.#extensions;
     this.#chains = [];
+    this.#extensions = this.#startExtensions(snapshot);
     const bound: BoundListener[] = [];
     for (const [index, config] of (snapshot.bootstrap.staticResources?.listeners ?? []).entries())
       bound.push(...(await this.#applyListener(config, index, snapshot)));
     for (const chains of replaced) chains.close();
+    for (const extension of replacedExtensions) extension.close();
     return bound;
+  }
+
+  #startExtensions({ attachments, bootstrap }: Snapshot): WorkerExtension[] {
+    const started: WorkerExtension[] = [];
+    const nowhere = { name: '', trafficDirection: 'UNSPECIFIED' } as const;
+    for (const { typedConfig } of bootstrap.bootstrapExtensions ?? []) {
+      const type = this.#extensionTypes.get(typedConfig?.typeName ?? '');
+      if (type === undefined) continue;
+      const context = filterContext({ worker: this.#services, attachments }, nowhere as never, type.name, '');
+      const extension = type.create(typedConfig!.value, context);
+      if (extension !== null) started.push(extension);
+    }
+    return started;
   }
 
   #applyOverload({ attachments, bootstrap }: Snapshot): void {
@@ -249,6 +271,7 @@ export class WorkerServer {
   close(): void {
     for (const listener of this.#listeners.values()) listener.destroy();
     for (const chains of this.#chains) chains.close();
+    for (const extension of this.#extensions) extension.close();
     this.#services.asyncClient.cancelAll();
     for (const cluster of this.#services.clusters)
       for (const host of cluster.hosts) this.#pools.closeAll(host);
