@@ -120,7 +120,7 @@ describe('VmPool', () => {
   });
 
   test('an endless loop costs its request, not its thread; a trap too', async () => {
-    await open({ concurrency: 1, limits: { requestMs: 20 } });
+    await open({ concurrency: 1, limits: { requestMs: 100 } });
     assert.equal(statusOf(await ask({ 'x-loop': '1' })), 503);
     assert.equal(statusOf(await ask({ 'x-trap': '1' })), 503);
     assert.equal(statusOf(await ask()), 'continue');
