@@ -13,6 +13,7 @@ const EXAMPLES = resolve(import.meta.dirname, '../../../examples');
 async function startExample(
   t: TestContext,
   file: string,
+  concurrency = 1,
 ): Promise<{ gateway: GatewayProcess; port: number }> {
   const upstream = await startDemoUpstream(0);
   const upstreamPort = (upstream.address() as AddressInfo).port;
@@ -21,7 +22,7 @@ async function startExample(
     .replaceAll('port_value: 10080', `port_value: ${upstreamPort}`)
     // The administrator's own log has no place in a test.
     .replaceAll('/tmp/admin_access.log', '/dev/null');
-  const gateway = await GatewayProcess.start({ config, args: ['--concurrency', '1'] });
+  const gateway = await GatewayProcess.start({ config, args: ['--concurrency', String(concurrency)] });
   t.after(async () => {
     await gateway.kill();
     upstream.close();
@@ -34,13 +35,13 @@ async function startExample(
 async function answer(
   port: number,
   path: string,
-): Promise<{ startLine: string; head: string; sent: Record<string, string> }> {
+): Promise<{ startLine: string; head: string; body: string; sent: Record<string, string> }> {
   const client = await RawConnection.connect(port);
   client.send(`GET ${path} HTTP/1.1\r\nhost: example.test\r\nconnection: close\r\n\r\n`);
   const { startLine, headerLines, body } = await client.readMessage();
   client.close();
   const sent = body.startsWith('{') ? (JSON.parse(body) as { headers: Record<string, string> }).headers : {};
-  return { startLine, head: headerLines.join('\n'), sent };
+  return { startLine, head: headerLines.join('\n'), body, sent };
 }
 
 test('the default: a Go plugin adds a header and a token that it fetches on its own', async t => {
@@ -79,6 +80,16 @@ test('configs/envoy-introduction-timeout.yaml: a slow upstream is answered for',
   const { port } = await startExample(t, 'configs/envoy-introduction-timeout.yaml');
   assert.equal((await answer(port, '/headers')).sent['x-envoy-expected-rq-timeout-ms'], '1000');
   assert.equal((await answer(port, '/delay/2')).startLine, 'HTTP/1.1 504 Gateway Timeout');
+});
+
+test('configs/wasm-service.yaml: a service counts what the filter of every worker puts into its queue', async t => {
+  const { gateway, port } = await startExample(t, 'configs/wasm-service.yaml', 2);
+  assert.match(gateway.log, /wasm log counter visits: counting what comes through the queue visits/);
+  for (let i = 0; i < 10; i++) await answer(port, '/headers');
+  const limitMs = Date.now() + 5000;
+  let counted = '';
+  while (counted !== '10\n' && Date.now() < limitMs) counted = (await answer(port, '/visits/headers')).body;
+  assert.equal(counted, '10\n');
 });
 
 test('every example configuration is among these tests', () => {
