@@ -20,6 +20,7 @@ export const coreSupport: SupportDeclaration = {
     [`${CORE}.SocketAddress`]: ['protocol=TCP', 'address', 'port_value'],
     [`${CORE}.Pipe`]: '*',
     [`${CORE}.CidrRange`]: '*',
+    [`${CORE}.TcpKeepalive`]: ['keepalive_time'],
     [`${CORE}.DataSource`]: ['filename', 'inline_bytes', 'inline_string', 'environment_variable'],
     [`${CORE}.AsyncDataSource`]: ['local', 'remote'],
     [`${CORE}.RemoteDataSource`]: ['http_uri', 'sha256', 'retry_policy'],
@@ -101,6 +102,10 @@ export const coreSupport: SupportDeclaration = {
     'envoy.type.metadata.v3.MetadataKind': '*',
   },
   harmless: {
+    [`${CORE}.TcpKeepalive`]: {
+      keepalive_probes: "the system's number of probes is used",
+      keepalive_interval: "the system's interval is used",
+    },
     [`${CORE}.DataSource`]: { watched_directory: 'the file is read once, at start' },
     [`${CORE}.SocketAddress`]: {
       ipv4_compat: 'an IPv6 wildcard address takes IPv4 connections where the system lets it',

@@ -23,6 +23,7 @@ export const listenerSupport: SupportDeclaration = {
       'traffic_direction',
       'access_log',
       'drain_type',
+      'tcp_keepalive',
       'ignore_global_conn_limit',
       'bypass_overload_manager',
       'bind_to_port=true',
@@ -44,7 +45,6 @@ export const listenerSupport: SupportDeclaration = {
       enable_reuse_port: 'each worker has its own socket where the system has SO_REUSEPORT',
       reuse_port: 'each worker has its own socket where the system has SO_REUSEPORT',
       enable_mptcp: 'per-socket tuning',
-      tcp_keepalive: 'per-socket tuning',
     },
   },
 };

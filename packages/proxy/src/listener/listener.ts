@@ -8,6 +8,7 @@ import { type DownstreamConnectionInfo, StreamInfo } from '../filter-chain/strea
 import { ResponseFlag } from '../format/response-flags.ts';
 import { Admission } from '../overload/connection-limits.ts';
 import type { WorkerServices } from '../server/worker-services.ts';
+import type { KeepaliveOptions } from '../socket/socket-options.ts';
 import { type ListenAddress, listenAddressText } from './listener-address.ts';
 import type { ListenerStats } from './listener-stats.ts';
 import type { ListenerChains, NetworkChain } from './network-chain.ts';
@@ -39,6 +40,7 @@ export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
   #chains: ListenerChains;
   #nextConnectionId: () => number;
   readonly #overload: ListenerOverload;
+  readonly #socketOptions: KeepaliveOptions;
   /** Accepted by the system while no connections are to be accepted: they wait as if they had not been. */
   #waiting: Socket[] = [];
   #onIdle: (() => void) | null = null;
@@ -51,7 +53,9 @@ export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
     worker: WorkerServices,
     nextConnectionId: () => number,
     overload: ListenerOverload,
+    socketOptions: KeepaliveOptions = {},
   ) {
+    this.#socketOptions = socketOptions;
     this.#overload = overload;
     this.name = name;
     this.#chains = chains;
@@ -71,7 +75,8 @@ export class ActiveListener implements ConnectionOwner, NewConnectionOwner {
 
   /** Binds one address; resolves with the port (0 for a Unix socket). */
   listen(address: ListenAddress): Promise<number> {
-    const server = createServer({ noDelay: true, allowHalfOpen: true }, socket => this.#admit(socket));
+    const options = { noDelay: true, allowHalfOpen: true, ...this.#socketOptions };
+    const server = createServer(options, socket => this.#admit(socket));
     this.#servers.push(server);
     return new Promise((resolve, reject) => {
       server.once('error', error =>

@@ -25,6 +25,7 @@ import { OVERLOAD_STATE_ATTACHMENT, OverloadState } from '../overload/overload-s
 import { ReducedTimeouts } from '../overload/reduced-timeouts.ts';
 import { RuntimeValues } from '../runtime/runtime-values.ts';
 import { ReadBuffers } from '../socket/read-buffers.ts';
+import { keepaliveOptions } from '../socket/socket-options.ts';
 import { staticSecrets } from '../tls/tls-secrets.ts';
 import { AsyncClient } from '../upstream/async-client.ts';
 import { ConnectionPools } from '../upstream/connection-pools.ts';
@@ -192,7 +193,8 @@ export class WorkerServer {
       bypasses: config.bypassOverloadManager,
     };
     const nextId = () => ++this.#connectionIds;
-    const listener = new ActiveListener(name, chains, stats, this.#services, nextId, overload);
+    const sockets = keepaliveOptions(config.tcpKeepalive);
+    const listener = new ActiveListener(name, chains, stats, this.#services, nextId, overload, sockets);
     this.#listeners.set(name, listener);
     if (config.trafficDirection === 'INBOUND') this.#inbound.add(name);
     if (config.bindToPort === false) return [];

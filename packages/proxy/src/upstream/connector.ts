@@ -18,6 +18,7 @@ import { UpstreamProtocol } from '../cluster/protocol-options.ts';
 import type { DownstreamConnectionInfo, TlsConnectionInfo } from '../filter-chain/stream-info.ts';
 import { type ProxiedAddresses, writeProxyHeader } from '../listener-filter/proxy-protocol.ts';
 import type { BufferedRead } from '../socket/buffered-read.ts';
+import { bindOptions, keepaliveOptions } from '../socket/socket-options.ts';
 import { SslStats } from '../tls/ssl-stats.ts';
 import type { StaticSecrets } from '../tls/tls-secrets.ts';
 import { serverNameOf, UpstreamTls } from '../tls/upstream-tls.ts';
@@ -74,6 +75,7 @@ export class Connector {
   readonly #autoSni: boolean;
   readonly #autoSanValidation: boolean;
   readonly #sniHeader: string;
+  readonly #socketOptions: object;
   /** The kind of every connection, or null when it depends on the request. */
   readonly only: ConnectionKind | null;
 
@@ -92,6 +94,11 @@ export class Connector {
     this.#autoSni = upstream?.autoSni ?? false;
     this.#autoSanValidation = upstream?.autoSanValidation ?? false;
     this.#sniHeader = (upstream?.overrideAutoSniHeader ?? '').toLowerCase();
+    const { upstreamConnectionOptions, upstreamBindConfig } = config;
+    this.#socketOptions = {
+      ...keepaliveOptions(upstreamConnectionOptions?.tcpKeepalive),
+      ...bindOptions(upstreamBindConfig),
+    };
     const transports = [this.#transport, ...this.#matches.map(({ transport }) => transport)];
     const varies =
       protocolOptions.protocol === UpstreamProtocol.DOWNSTREAM ||
@@ -142,7 +149,10 @@ export class Connector {
   /** Begins to connect. */
   connect(host: Host, kind: ConnectionKind, onread: BufferedRead['onread'] | null): ConnectingSocket {
     const transport = this.#transportFor(host);
-    const place = host.pipePath === '' ? { host: host.address, port: host.port } : { path: host.pipePath };
+    const place =
+      host.pipePath === ''
+        ? { host: host.address, port: host.port, ...this.#socketOptions }
+        : { path: host.pipePath };
     const reads = { allowHalfOpen: kind.raw, ...(onread === null ? {} : { onread }) };
     if (transport.tls === null) {
       const socket = connect({ ...place, noDelay: true, ...reads });
