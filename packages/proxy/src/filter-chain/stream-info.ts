@@ -89,7 +89,7 @@ export class StreamInfo {
   /** The stream is over; duration = this minus startMs. */
   endMs = NO_TIME;
   downstreamHandshakeMs = NO_TIME;
-  /** A request had an upstream connection at its disposal, counted from startMs. */
+  /** How long the last attempt waited for an upstream connection, or for the news that there is none. */
   upstreamPoolReadyMs = NO_TIME;
 
   /** "HTTP/1.0", "HTTP/1.1", "HTTP/2"; '' for TCP. */

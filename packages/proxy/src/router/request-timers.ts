@@ -23,6 +23,7 @@ export class RequestTimers {
   readonly #duration: Timer;
   /** For the whole request; 0 = none. */
   timeoutMs = 0;
+  attemptStartMs = 0;
   /** The client wants 204 instead of 504. */
   altResponse = false;
   #perTryMs = 0;
@@ -63,6 +64,16 @@ export class RequestTimers {
   /** The whole request has come from the client. */
   onRequestEnd(nowMs: number): void {
     if (this.timeoutMs > 0) this.#timers.start(this.#global, this.timeoutMs, nowMs);
+  }
+
+  /** An attempt asks for a connection. */
+  onConnecting(): void {
+    this.attemptStartMs = this.#timers.clock.nowMs();
+  }
+
+  /** How long the attempt has waited for it. */
+  waitedMs(): number {
+    return this.#timers.clock.nowMs() - this.attemptStartMs;
   }
 
   /** There is a connection. */

@@ -228,6 +228,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler, RequestTim
     const { host } = this.#hosts;
     info.attemptCount++;
     info.upstreamHost = host;
+    this.#timers.onConnecting();
     const pool = this.#pools.poolOf(host, this.#cluster!, this.#route!, this.#stream);
     this.#pending = pool.newStream(this);
   }
@@ -237,9 +238,8 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler, RequestTim
     this.#pending = null;
     this.#upstream = upstream;
     this.#timers.onReady();
-    const nowMs = this.#stream.worker.timers.clock.nowMs();
-    info.upstreamPoolReadyMs = nowMs - info.startMs;
-    info.firstUpstreamTxByteMs = nowMs;
+    info.upstreamPoolReadyMs = this.#timers.waitedMs();
+    info.firstUpstreamTxByteMs = this.#timers.attemptStartMs + info.upstreamPoolReadyMs;
     info.upstreamLocalAddress = upstream.localAddress;
     info.upstreamRemoteAddress = upstream.host.addressText;
     info.upstreamProtocol = upstream.protocol;
@@ -396,6 +396,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler, RequestTim
   onUpstreamReset(reason: ResetReason, transportFailure: string): void {
     const stream = this.#stream;
     const { info } = stream;
+    if (this.#upstream === null) info.upstreamPoolReadyMs = this.#timers.waitedMs();
     this.#pending = null;
     this.#upstream = null;
     this.#timers.stopAttempt();

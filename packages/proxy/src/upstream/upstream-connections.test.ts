@@ -107,6 +107,7 @@ before(async () => {
                 route: { cluster },
                 response_headers_to_add: [
                   { header: { key: 'x-tls', value: '%UPSTREAM_TLS_VERSION% %UPSTREAM_PEER_SUBJECT%' } },
+                  { header: { key: 'x-pool', value: '%UPSTREAM_CONNECTION_POOL_READY_DURATION%' } },
                 ],
               })),
             }),
@@ -130,7 +131,7 @@ after(() => {
   negotiating.close();
 });
 
-async function ask(path: string): Promise<{ status: number; body: string; tls?: string }> {
+async function ask(path: string): Promise<{ status: number; body: string; tls?: string; pool?: string }> {
   const { request } = process.getBuiltinModule('node:http');
   return new Promise((resolve, reject) => {
     const asked = request(
@@ -146,7 +147,12 @@ async function ask(path: string): Promise<{ status: number; body: string; tls?: 
           body += bytes;
         });
         response.on('end', () =>
-          resolve({ status: response.statusCode ?? 0, body, tls: response.headers['x-tls'] as string }),
+          resolve({
+            status: response.statusCode ?? 0,
+            body,
+            tls: response.headers['x-tls'] as string,
+            pool: response.headers['x-pool'] as string,
+          }),
         );
       },
     );
@@ -211,4 +217,9 @@ test('the facts of an upstream TLS connection are known to formats and plugins, 
     ['alpn', 'TLSv1.2'],
   ])
     assert.match((await ask(`/${cluster}`)).tls ?? '', new RegExp(`^${version} .*CN=server$`), cluster);
+});
+
+test('how long an attempt waited for a connection is known, also when none could be had', async () => {
+  assert.match((await ask('/trusting')).pool ?? '', /^\d+$/);
+  assert.match((await ask('/distrusting')).pool ?? '', /^\d+$/);
 });

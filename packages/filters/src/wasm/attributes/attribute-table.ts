@@ -39,8 +39,8 @@ export const ROOT_ATTRIBUTES: ReadonlyMap<string, Attribute> = new Map<string, A
     'upstream_filter_state',
     {
       type: 'map',
-      when: 'by key only, once an upstream host was chosen; it is always empty',
-      read: ({ info }) => (info.upstreamHost === null ? undefined : NO_STATE),
+      when: 'by key only, once there is an upstream connection; it is always empty',
+      read: ({ info }) => (info.upstreamLocalAddress === '' ? undefined : NO_STATE),
     },
   ],
   ...[...LEGACY_NAMES].map((name): [string, Attribute] => [name, xdsAttributes[name]]),

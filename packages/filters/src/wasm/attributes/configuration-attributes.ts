@@ -30,7 +30,9 @@ const metadata = (value: unknown): PropertyValue =>
 
 export const xdsAttributes: AttributeGroup = {
   node: attribute('message', 'always, also without a stream', ({ node }) => nodeProperty(node)),
-  cluster_name: attribute('string', NAMED, clusterName),
+  cluster_name: attribute('string', NAMED, ({ cluster }) =>
+    cluster === null ? undefined : utf8(cluster.name),
+  ),
   cluster_metadata: attribute('message', NAMED, ({ cluster }) =>
     cluster === null ? undefined : metadata(cluster.metadata),
   ),
@@ -63,11 +65,6 @@ export const xdsAttributes: AttributeGroup = {
   listener_metadata: attribute('message', ALWAYS, ({ listener }) => metadata(listener.metadata)),
   listener_direction: attribute('int', ALWAYS, ({ listener }) => DIRECTION[listener.direction] ?? 0n),
 };
-
-function clusterName({ info, cluster }: AttributeSource): PropertyValue {
-  if (cluster !== null) return utf8(cluster.name);
-  return info.upstreamCluster === '' ? undefined : utf8(info.upstreamCluster);
-}
 
 /** Names at the top that Envoy had before 1.33; the values are those of xds.*. */
 export const LEGACY_NAMES: ReadonlySet<string> = new Set([

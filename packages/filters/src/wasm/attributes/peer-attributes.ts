@@ -152,8 +152,11 @@ export const upstreamAttributes: AttributeGroup = {
       : utf8(info.upstreamTransportFailureReason),
   ),
   request_attempt_count: upstream('uint', 'always; 0 before the first', info => BigInt(info.attemptCount)),
-  cx_pool_ready_duration: upstream('duration', CONNECTED, ({ upstreamPoolReadyMs }) =>
-    upstreamPoolReadyMs < 0 ? undefined : nanosecondsProperty(upstreamPoolReadyMs),
+  cx_pool_ready_duration: upstream(
+    'duration',
+    'once there is an upstream connection, or none could be had',
+    ({ upstreamPoolReadyMs }) =>
+      upstreamPoolReadyMs < 0 ? undefined : nanosecondsProperty(upstreamPoolReadyMs),
   ),
   num_endpoints: {
     type: 'uint',
