@@ -14,6 +14,7 @@ import { addressText, type HostSpec, NO_LOCALITY } from './host-spec.ts';
 import { createLoadBalancer } from './load-balancer/factory.ts';
 import type { LbContext, LoadBalancer } from './load-balancer/load-balancer.ts';
 import { OriginalDstBalancer } from './load-balancer/original-dst.ts';
+import { compilePolicy } from './load-balancer/policy.ts';
 import { OutlierMonitor } from './outlier/outlier-monitor.ts';
 import { compileOutlierSettings, type OutlierSettings } from './outlier/outlier-settings.ts';
 import { dropChance } from './overload-drop.ts';
@@ -38,6 +39,8 @@ export class Cluster {
   readonly loadBalancer: LoadBalancer;
   /** False once the configuration has dropped the cluster; running requests finish. */
   active = true;
+  /** The balancer looks at the hash of a request: others cost none, and make no cookie. */
+  readonly balancesByHash: boolean;
   hosts: readonly Host[] = [];
   hostSets: readonly HostSet[] = [];
   readonly #byKey = new Map<string, Host>();
@@ -70,6 +73,8 @@ export class Cluster {
     this.breakers = PRIORITIES.map(
       (_, index) => new CircuitBreakers(snapshot.breakers, index, thresholds[index]!, context.workerIndex),
     );
+    const kind = compilePolicy(config)?.policy.kind;
+    this.balancesByHash = kind === 'ring_hash' || kind === 'maglev';
     this.#dropChance = dropChance(config.loadAssignment?.policy);
     this.#originalDst = config.type === 'ORIGINAL_DST' ? this.#originalDstBalancer() : null;
     this.loadBalancer =

@@ -5,6 +5,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { Host } from '../cluster/host.ts';
 import { LbContext } from '../cluster/load-balancer/load-balancer.ts';
 import { OutlierResult } from '../cluster/outlier/outlier-monitor.ts';
+import type { StreamInfo } from '../filter-chain/stream-info.ts';
 import type { Route } from '../route/route.ts';
 import type { ResetReason } from '../upstream/upstream-stream.ts';
 import { isConnectFailure } from './failure.ts';
@@ -15,10 +16,13 @@ export class AttemptHost {
   #cluster: Cluster | null = null;
   #host: Host | null = null;
 
-  begin(route: Route, cluster: Cluster, headers: RequestHeaders): void {
+  /** Gives the values of set-cookie for cookies that the hash policy made, separated by line feeds; null for none. */
+  begin(route: Route, cluster: Cluster, headers: RequestHeaders, info: StreamInfo): string | null {
     this.#cluster = cluster;
     this.#host = null;
     fillLbContext(this.lb, route, cluster, headers);
+    if (route.hashPolicy === null || !cluster.balancesByHash) return null;
+    return route.hashPolicy.compute(headers, info, this.lb);
   }
 
   /** The chosen host. */

@@ -37,7 +37,8 @@ export function answerDirectly(
     // No filter has answered: Envoy's router finds no cluster in such a route.
     answerNoCluster(stream, route);
   } else if (route.action === RouteAction.Redirect) {
-    lane.inc(stats.rqRedirect);
+    // Envoy has a counter of redirects, and counts them as direct responses all the same.
+    lane.inc(stats.rqDirectResponse);
     const location = route.redirectLocation(headers, keepOriginal);
     stream.sendLocalReply(route.responseStatus, '', 'direct_response', [['location', location]]);
   } else {

@@ -132,9 +132,7 @@ export class RouterFilter implements TerminalFilter, UpstreamHandler, RequestTim
     this.#retry.begin(route, headers, cluster);
     this.#mirror.begin(route.mirrorPolicies);
     this.#charges.begin(route, cluster, headers, stream.info);
-    this.#hosts.begin(route, cluster, headers);
-    this.#setCookie =
-      route.hashPolicy === null ? null : route.hashPolicy.compute(headers, stream.info, this.#hosts.lb);
+    this.#setCookie = this.#hosts.begin(route, cluster, headers, stream.info);
   }
 
   /** Finds a host for the next attempt, or answers that there is none. */
