@@ -120,7 +120,7 @@ const tlsRows = (root: string): Record<string, string> => ({
   [`${root}.uri_san_local_certificate`]: hexOf('spiffe://local'),
   [`${root}.uri_san_peer_certificate`]: hexOf('spiffe://peer'),
   [`${root}.sha256_peer_certificate_digest`]: hexOf('abcd'),
-  [`${root}.peer_certificate`]: hexOf('P%20M%0A'),
+  [`${root}.peer_certificate`]: hexOf('P M\n'),
 });
 
 /** What a guest gets of that stream, row by row. */

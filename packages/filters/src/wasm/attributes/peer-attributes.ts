@@ -30,8 +30,8 @@ const TLS: Readonly<Record<string, { readonly when: string; readonly read: ReadT
     read: ({ peer }) => (peer === null || peer.fingerprint256 === '' ? undefined : peer.fingerprint256),
   },
   peer_certificate: {
-    when: 'over TLS, with a certificate of the peer; PEM, URL-encoded',
-    read: ({ peer }) => (peer === null ? undefined : encodeURIComponent(peer.pem)),
+    when: 'over TLS, with a certificate of the peer; PEM',
+    read: ({ peer }) => peer?.pem,
   },
 };
 
