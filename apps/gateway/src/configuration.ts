@@ -17,6 +17,7 @@ import {
   prepareLocalRateLimits,
   prepareWasmPlugins,
   wasmServiceType,
+  wasmStatsSinkType,
 } from '@dragoman/filters';
 import {
   CONNECTION_COUNTS_ATTACHMENT,
@@ -59,7 +60,13 @@ export interface ReadOptions {
 /** The checks of the filters themselves, beyond what the schema says. */
 function filterSupport(): SupportDeclaration {
   const checks: Record<string, MessageCheck> = {};
-  for (const type of [...httpFilterTypes, ...networkFilterTypes, ...accessLogTypes, wasmServiceType(false)]) {
+  for (const type of [
+    ...httpFilterTypes,
+    ...networkFilterTypes,
+    ...accessLogTypes,
+    wasmServiceType(false),
+    wasmStatsSinkType(false),
+  ]) {
     if (type.validate === undefined) continue;
     for (const name of type.configTypes)
       checks[name] = (message, report) =>

@@ -7,8 +7,10 @@ import { DragomanError, systemClock } from '@dragoman/base';
 import {
   hasLimitedPlugins,
   hasSingletonServices,
+  hasStatsSinks,
   releaseWorkerSharedState,
   SharedStateStats,
+  StatsUpdateEncoder,
 } from '@dragoman/filters';
 import { compileStatsMatcher, compileStringMatcher, PrometheusText } from '@dragoman/metrics';
 import {
@@ -67,6 +69,8 @@ export class ControlPlane implements FleetOwner {
   #flushTimer: NodeJS.Timeout | null = null;
   #pluginWatch: PluginWatch | null = null;
   #serviceWatch: PluginWatch | null = null;
+  /** Null without stats sinks. */
+  readonly #statsUpdates: StatsUpdateEncoder | null;
   #tlsWatch: TlsFileWatch | null = null;
   readonly #overload: OverloadManager | null;
   readonly #adminLog: AdminAccessLog | null;
@@ -100,6 +104,7 @@ export class ControlPlane implements FleetOwner {
       post: update => fleet.post(update),
       statValue: name => stats.value(name),
     });
+    this.#statsUpdates = hasStatsSinks(bootstrap) ? new StatsUpdateEncoder() : null;
     this.#runtime = new RuntimeLayers(bootstrap, merged => fleet.setRuntime(merged));
     this.#overload = this.#makeOverloadManager();
     const logOptions = { lane, logger: log, flushIntervalMs: settings.fileFlushIntervalMs };
@@ -304,7 +309,9 @@ export class ControlPlane implements FleetOwner {
 
   #flush(): void {
     this.#refreshStats();
-    this.#foundations.stats.flush();
+    const { stats, fleet } = this.#foundations;
+    stats.flush();
+    if (this.#statsUpdates !== null) fleet.postStats(this.#statsUpdates.encode(stats.rows()));
   }
 
   #refreshStats(): void {

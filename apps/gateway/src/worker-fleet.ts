@@ -126,6 +126,11 @@ export class WorkerFleet {
     return this.#services;
   }
 
+  /** Tells the stats sinks of a flush. */
+  postStats(update: Uint8Array): void {
+    if (this.#services !== null) this.#services.#tellAll('stats', update);
+  }
+
   /** Gives the guards of all workers, now and later, to `watcher`. */
   watchGuards(watcher: GuardWatcher): void {
     this.#guardWatcher = watcher;

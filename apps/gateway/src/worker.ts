@@ -6,6 +6,7 @@ import {
   httpFilterTypes,
   networkFilterTypes,
   wasmServiceType,
+  wasmStatsSinkType,
 } from '@dragoman/filters';
 import type { WorkerChannel } from '@dragoman/pool';
 import type { ClusterUpdate, DrainPlan, Snapshot, WorkerExtensionType } from '@dragoman/proxy';
@@ -20,6 +21,8 @@ export default function serve(channel: WorkerChannel<WorkerData>): void {
   const { lane, log, guardMemory, ...settings } = channel.data;
   const guard = new Guard(guardMemory);
   const logger = new LogWriter(log);
+  // The thread behind the workers is there for the services of which there is one.
+  const alone = settings.workerIndex >= settings.concurrency;
   const server = new WorkerServer({
     ...settings,
     lane: new StatLane(lane),
@@ -27,8 +30,7 @@ export default function serve(channel: WorkerChannel<WorkerData>): void {
     filterTypes: httpFilterTypes,
     networkFilterTypes,
     accessLogTypes,
-    // The thread behind the workers is there for the services of which there is one.
-    extensionTypes: [wasmServiceType(settings.workerIndex >= settings.concurrency) as WorkerExtensionType],
+    extensionTypes: [wasmServiceType(alone), wasmStatsSinkType(alone)] as WorkerExtensionType[],
     report: report => channel.emit(REPORT_EVENT, report),
   });
   channel.serve({
@@ -44,6 +46,7 @@ export default function serve(channel: WorkerChannel<WorkerData>): void {
     'start-drain': (plan: DrainPlan) => server.startDrain(plan),
     'set-draining': (draining: boolean) => server.setDraining(draining),
     'collect-garbage': () => server.collectGarbage(),
+    stats: (update: Uint8Array) => server.onStats(update),
     drain: () => server.drain(),
     close: () => server.close(),
     'log-levels': (levels: LogLevelTable) => logger.levels.assign(levels),

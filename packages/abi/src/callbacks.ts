@@ -38,7 +38,10 @@ export const CALLBACKS: readonly FunctionSpec[] = [
 ];
 
 /** What Envoy calls beyond the ABI where a guest has it. */
-export const ENVOY_CALLBACKS: readonly FunctionSpec[] = [callback('envoy_on_resolve_dns', 'iii>')];
+export const ENVOY_CALLBACKS: readonly FunctionSpec[] = [
+  callback('envoy_on_resolve_dns', 'iii>'),
+  callback('envoy_on_stats_update', 'ii>'),
+];
 
 /** Callbacks that a capability list does not restrict (chapter 9.5). */
 export const LIFECYCLE_EXPORTS: ReadonlySet<string> = new Set([

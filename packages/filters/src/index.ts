@@ -22,9 +22,11 @@ export { httpFilterSupport } from './filter-support.ts';
 export { prepareLocalRateLimits } from './local-rate-limit/shared-buckets.ts';
 export { GUARD_ATTACHMENT, hasLimitedPlugins, SHARED_STATE_ATTACHMENT } from './wasm/attachments.ts';
 export { type PreparedPlugins, type PrepareOptions, prepareWasmPlugins } from './wasm/prepare.ts';
-export { hasSingletonServices, wasmServiceType } from './wasm/service-type.ts';
+export { hasSingletonServices, hasStatsSinks, wasmServiceType } from './wasm/service-type.ts';
 export { arenaOwner, releaseWorkerSharedState } from './wasm/shared-state.ts';
 export { SharedStateStats } from './wasm/shared-state-stats.ts';
+export { wasmStatsSinkType } from './wasm/stats-sink-type.ts';
+export { StatsUpdateEncoder } from './wasm/stats-update.ts';
 
 /** All network filters of this package that may stand before the last one of a chain. */
 export const networkFilterTypes: readonly NetworkFilterType[] = [

@@ -36,6 +36,8 @@ export interface Callbacks {
   readonly onDone: OneArgument | null;
   readonly onLog: OneArgument | null;
   readonly onDelete: OneArgument | null;
+  /** Envoy's own. */
+  readonly onStatsUpdate: TwoArguments | null;
   /** Envoy's, not the ABI's. */
   readonly onResolveDns: ThreeArguments | null;
 }
@@ -54,7 +56,8 @@ export function bindCallbacks(vm: Vm, exports: WebAssembly.Exports): Callbacks {
   const find = (name: string): ((...args: number[]) => number | undefined) | null => {
     const type = types[name];
     if (type === undefined) return null;
-    if (allowed !== undefined && allowed.size > 0 && !allowed.has(name)) return null;
+    if (allowed !== undefined && allowed.size > 0 && !allowed.has(name) && !name.startsWith('envoy_'))
+      return null;
     const exported = exports[name] as (...args: number[]) => number | undefined;
     const callback = vm.options.tracer?.callback(vm, name, exported) ?? exported;
     if (type.endsWith('i') || !BOOLEAN_RESULT.has(name)) return callback;
@@ -89,6 +92,7 @@ export function bindCallbacks(vm: Vm, exports: WebAssembly.Exports): Callbacks {
     onDone: find('proxy_on_done'),
     onLog: find('proxy_on_log'),
     onDelete: find('proxy_on_delete'),
+    onStatsUpdate: find('envoy_on_stats_update'),
     onResolveDns: find('envoy_on_resolve_dns'),
   };
 }

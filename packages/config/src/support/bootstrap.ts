@@ -10,6 +10,7 @@ export const bootstrapSupport: SupportDeclaration = {
     [`${BOOTSTRAP}.Bootstrap`]: [
       'node',
       'bootstrap_extensions',
+      'stats_sinks',
       'admin',
       'static_resources',
       'stats_config',

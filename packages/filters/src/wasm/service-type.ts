@@ -4,6 +4,7 @@
 import type { WorkerExtensionType } from '@dragoman/proxy';
 import { checkHeldPlugin, type PluginHolder, type WasmPluginConfig } from './plugin-settings.ts';
 import { startPlugin } from './started-plugin.ts';
+import { WASM_STATS_SINK_TYPE } from './stats-sink-type.ts';
 
 export const WASM_SERVICE_TYPE = 'envoy.extensions.wasm.v3.WasmService';
 
@@ -26,13 +27,20 @@ export function wasmServiceType(singletons: boolean): WorkerExtensionType<WasmSe
   };
 }
 
-/** True when a decoded bootstrap has services of which there is one only: they need a thread. */
-export function hasSingletonServices(bootstrap: {
-  readonly bootstrapExtensions?: readonly { readonly typedConfig?: { typeName: string; value: unknown } }[];
-}): boolean {
-  return (bootstrap.bootstrapExtensions ?? []).some(
-    ({ typedConfig }) =>
-      typedConfig?.typeName === WASM_SERVICE_TYPE &&
-      (typedConfig.value as WasmServiceConfig).singleton === true,
-  );
+interface Extension {
+  readonly typedConfig?: { readonly typeName: string; readonly value: unknown };
 }
+
+/** True when a decoded bootstrap has services of which there is one only, or stats sinks: they need a thread. */
+export function hasSingletonServices(bootstrap: {
+  readonly bootstrapExtensions?: readonly Extension[];
+  readonly statsSinks?: readonly Extension[];
+}): boolean {
+  const isSingleton = ({ typedConfig }: Extension): boolean =>
+    typedConfig?.typeName === WASM_SERVICE_TYPE &&
+    (typedConfig.value as WasmServiceConfig).singleton === true;
+  return (bootstrap.bootstrapExtensions ?? []).some(isSingleton) || hasStatsSinks(bootstrap);
+}
+
+export const hasStatsSinks = (bootstrap: { readonly statsSinks?: readonly Extension[] }): boolean =>
+  (bootstrap.statsSinks ?? []).some(({ typedConfig }) => typedConfig?.typeName === WASM_STATS_SINK_TYPE);

@@ -1,9 +1,11 @@
-// What runs on a worker beside the traffic for as long as a configuration is in force: bootstrap_extensions.
+// What runs on a worker beside the traffic for as long as a configuration is in force: bootstrap_extensions and stats_sinks.
 
 import type { FilterContext } from '../filter-chain/filter.ts';
 
-/** One entry of bootstrap_extensions that runs. */
+/** One entry that runs. */
 export interface WorkerExtension {
+  /** Statistics are flushed, in the form of Envoy's Wasm stats sink. */
+  onStats?(update: Uint8Array): void;
   /** The configuration is dropped. */
   close(): void;
 }

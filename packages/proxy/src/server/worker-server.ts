@@ -138,7 +138,10 @@ export class WorkerServer {
   #startExtensions({ attachments, bootstrap }: Snapshot): WorkerExtension[] {
     const started: WorkerExtension[] = [];
     const nowhere = { name: '', trafficDirection: 'UNSPECIFIED' } as const;
-    for (const { typedConfig } of bootstrap.bootstrapExtensions ?? []) {
+    for (const { typedConfig } of [
+      ...(bootstrap.bootstrapExtensions ?? []),
+      ...(bootstrap.statsSinks ?? []),
+    ]) {
       const type = this.#extensionTypes.get(typedConfig?.typeName ?? '');
       if (type === undefined) continue;
       const context = filterContext({ worker: this.#services, attachments }, nowhere as never, type.name, '');
@@ -258,6 +261,11 @@ export class WorkerServer {
     };
     for (const chains of this.#chains) attempt(() => chains.reloadTls());
     for (const cluster of clusters) attempt(() => this.#pools.connectorOf(cluster).reloadTls());
+  }
+
+  /** Tells those of stats_sinks that run on this thread. */
+  onStats(update: Uint8Array): void {
+    for (const extension of this.#extensions) extension.onStats?.(update);
   }
 
   /** Gives back what memory can be given back at once. */

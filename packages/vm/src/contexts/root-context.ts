@@ -56,6 +56,7 @@ export class RootContext extends Context {
   grpcInitialMetadata: GuestHeaderMap | null = null;
   grpcTrailingMetadata: GuestHeaderMap | null = null;
   grpcMessage: Buffer | null = null;
+  statsUpdate: Uint8Array | null = null;
   /** In envoy_on_resolve_dns. */
   dnsAnswer: Buffer | null = null;
   /** Set by the embedder: told when the last callback of this root has run. */
@@ -171,6 +172,14 @@ export class RootContext extends Context {
     this.#call('proxy_on_log', 0, onLog, this.id);
     this.stream = null;
     view.hide();
+  }
+
+  /** As a stats sink: tells of a flush; `update` is readable as the buffer of foreign calls until it returns. */
+  onStatsUpdate(update: Uint8Array): void {
+    this.statsUpdate = update;
+    const { onStatsUpdate } = this.vm.callbacks;
+    this.#call('envoy_on_stats_update', 0, onStatsUpdate, this.id, update.length);
+    this.statsUpdate = null;
   }
 
   /** Remembers a started call-out under its token, so that it can be called off. */

@@ -40,7 +40,7 @@ function constantBytes(vm: Vm, type: number): Uint8Array | null {
     case BufferType.PluginConfiguration:
       return root?.configurationReadable ? root.options.configuration : null;
     case BufferType.ForeignFunctionArguments:
-      return root?.dnsAnswer ?? EMPTY;
+      return root?.statsUpdate ?? root?.dnsAnswer ?? EMPTY;
     default:
       return EMPTY;
   }

@@ -35,7 +35,11 @@ export const DEFAULT_MEMORY_CAP_PAGES = 2048;
 export const PAGE_BYTES = 65_536;
 
 const START_CALLBACKS: ReadonlySet<string> = new Set(['proxy_on_context_create', 'proxy_on_vm_start']);
-const TICK_CALLBACKS: ReadonlySet<string> = new Set(['proxy_on_tick', 'proxy_on_queue_ready']);
+const TICK_CALLBACKS: ReadonlySet<string> = new Set([
+  'envoy_on_stats_update',
+  'proxy_on_tick',
+  'proxy_on_queue_ready',
+]);
 
 /** The deadline of a callback of a root context. */
 export function deadlineOf(callback: string, deadlines: Deadlines): number {
