@@ -6,6 +6,7 @@ import { AdminServer, type ServerState, ServerStats } from '@dragoman/admin';
 import { DragomanError, systemClock } from '@dragoman/base';
 import {
   hasLimitedPlugins,
+  hasRemotePlugins,
   hasSingletonServices,
   hasStatsSinks,
   releaseWorkerSharedState,
@@ -32,6 +33,7 @@ import type { Configuration } from './configuration.ts';
 import type { LogFile } from './logging/log-file.ts';
 import type { LogWriter } from './logging/log-writer.ts';
 import { PluginWatch } from './plugin-watch.ts';
+import { withRemotePlugins } from './remote-plugins.ts';
 import { RuntimeLayers } from './runtime-layers.ts';
 import { TlsFileWatch } from './tls-file-watch.ts';
 import { BUILD_VERSION } from './version.ts';
@@ -56,7 +58,7 @@ const ADMIN_PATIENCE_MS = 250;
 
 export class ControlPlane implements FleetOwner {
   readonly #foundations: Foundations;
-  readonly #configuration: Configuration;
+  #configuration: Configuration;
   readonly #directory: ClusterDirectory;
   readonly #runtime: RuntimeLayers;
   readonly #serverStats: ServerStats;
@@ -151,6 +153,8 @@ export class ControlPlane implements FleetOwner {
     log.log('info', 'upstream', 'cm init: all clusters initialized');
     log.log('info', 'config', `loading ${listeners.length} listener(s)`);
     if (settings.mode === 'init_only') return;
+    if (hasRemotePlugins(bootstrap))
+      this.#configuration = await withRemotePlugins(this.#configuration, this.#foundations, this.#directory);
     log.log('info', 'config', 'all dependencies initialized. starting workers');
     if (hasLimitedPlugins(this.#configuration.attachments)) this.#pluginWatch = new PluginWatch(fleet, log);
     this.#overload?.start();

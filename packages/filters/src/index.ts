@@ -21,7 +21,13 @@ import { wasmNetworkFilterType } from './wasm/network-filter-type.ts';
 export { httpFilterSupport } from './filter-support.ts';
 export { prepareLocalRateLimits } from './local-rate-limit/shared-buckets.ts';
 export { GUARD_ATTACHMENT, hasLimitedPlugins, SHARED_STATE_ATTACHMENT } from './wasm/attachments.ts';
-export { type PreparedPlugins, type PrepareOptions, prepareWasmPlugins } from './wasm/prepare.ts';
+export {
+  hasRemotePlugins,
+  type PreparedPlugins,
+  type PrepareOptions,
+  prepareWasmPlugins,
+} from './wasm/prepare.ts';
+export { RemoteCode } from './wasm/remote-code.ts';
 export { hasSingletonServices, hasStatsSinks, wasmServiceType } from './wasm/service-type.ts';
 export { arenaOwner, releaseWorkerSharedState } from './wasm/shared-state.ts';
 export { SharedStateStats } from './wasm/shared-state-stats.ts';

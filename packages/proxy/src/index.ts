@@ -66,6 +66,7 @@ export { type Runtime, RuntimeFraction } from './route/runtime-fraction.ts';
 export { compileStringMatcher, type StringMatcher } from './route/string-matcher.ts';
 export { RuntimeValues, staticRuntime } from './runtime/runtime-values.ts';
 export type { DrainPlan } from './server/gradual-drain.ts';
+export { MainThreadClient } from './server/main-thread-client.ts';
 export type { BoundListener, Snapshot } from './server/snapshot.ts';
 export type { WorkerExtension, WorkerExtensionType } from './server/worker-extension.ts';
 export { WorkerServer, type WorkerServerOptions } from './server/worker-server.ts';

@@ -40,7 +40,14 @@ export const httpFilterSupport: SupportDeclaration = {
       'capability_restriction_config',
       'allow_on_headers_stop_iteration',
     ],
-    [`${WASM}.VmConfig`]: ['vm_id', 'runtime', 'code', 'configuration', 'environment_variables'],
+    [`${WASM}.VmConfig`]: [
+      'vm_id',
+      'runtime',
+      'code',
+      'configuration',
+      'environment_variables',
+      'nack_on_code_cache_miss',
+    ],
     [`${WASM}.EnvironmentVariables`]: '*',
     [`${WASM}.CapabilityRestrictionConfig`]: '*',
     [`${WASM}.SanitizationConfig`]: '*',
@@ -78,7 +85,6 @@ export const httpFilterSupport: SupportDeclaration = {
     },
     [`${WASM}.VmConfig`]: {
       allow_precompiled: 'modules are compiled here, and cached',
-      nack_on_code_cache_miss: 'code is fetched before the configuration is taken',
     },
   },
 };

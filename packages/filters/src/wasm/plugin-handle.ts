@@ -42,8 +42,11 @@ export class PluginHandle {
       for (let index = 0; index < this.#roots.length; index++) this.startOn(this.#slot.vmAt(index), index);
     } catch (error) {
       this.#countStartFailure(error);
-      if (this.settings.failurePolicy !== 'open') throw error;
-      this.#slot.log(`Plugin configured to fail open failed to load: ${(error as Error).message}`);
+      const { failurePolicy, refuseWithoutCode } = this.settings;
+      const isOpen = failurePolicy === 'open';
+      if (!isOpen && (this.#slot.hasCode || refuseWithoutCode)) throw error;
+      const policy = isOpen ? 'open' : 'closed';
+      this.#slot.log(`Plugin configured to fail ${policy} failed to load: ${(error as Error).message}`);
     }
   }
 
@@ -68,7 +71,7 @@ export class PluginHandle {
       this.#slot.inspect(index);
       return this.#roots[index];
     }
-    const fresh = this.settings.failurePolicy === 'reload' ? this.#reload(index) : null;
+    const fresh = this.settings.failurePolicy === 'reload' && this.#slot.hasCode ? this.#reload(index) : null;
     return fresh ?? this.#roots.find((_root, other) => this.#isAlive(other)) ?? null;
   }
 

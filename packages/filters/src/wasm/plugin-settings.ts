@@ -57,6 +57,8 @@ export interface PluginSettings {
   /** Key of the compiled code among a configuration's attachments. */
   readonly codeKey: string;
   readonly failurePolicy: FailurePolicy;
+  /** False for remote code: as in Envoy, requests are answered by the failure policy where it cannot be had. */
+  readonly refuseWithoutCode: boolean;
   /** FAIL_RELOAD was said: what stands in after a failure is replaced after the back-off, as Envoy's reload would be. */
   readonly renewAfterBackoff: boolean;
   /** First and longest wait between tries to start a plugin that does not start. */
@@ -100,6 +102,7 @@ export function readPluginConfig(
       ...(abiVersion === undefined ? [] : [abiVersion]),
     ].join(':'),
     failurePolicy: failurePolicyOf(config),
+    refuseWithoutCode: vmConfig.code?.remote === undefined || vmConfig.nackOnCodeCacheMiss,
     renewAfterBackoff: config.failurePolicy === 'FAIL_RELOAD',
     reloadBackoffMs: base,
     reloadMaxBackoffMs: Math.max(base, backoff?.maxInterval ?? 10 * base),

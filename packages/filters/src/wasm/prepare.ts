@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { type Clock, type Logger, silentLogger, systemClock } from '@dragoman/base';
+import { assert, type Clock, type Logger, silentLogger, systemClock } from '@dragoman/base';
 import type { Bootstrap, DataSource, RemoteDataSource, VmConfig } from '@dragoman/config';
 import { SharedTotals, type StatLane } from '@dragoman/shm';
 import {
@@ -50,7 +50,7 @@ export interface PrepareOptions {
   readonly canary?: boolean;
   /** The calling thread's guard, for canaries: a plugin that does not end is stopped where a watchdog looks after it. */
   readonly guard?: Guard;
-  /** Fetches remote code; without it remote code is an error. */
+  /** Fetches remote code, and only plugins with such code are prepared; without it they are left for later. */
   readonly fetchCode?: (source: RemoteDataSource) => Promise<Uint8Array>;
   /** Code compiled for an earlier version of the configuration, to be used again where the bytes are the same. */
   readonly previous?: ReadonlyMap<string, unknown>;
@@ -79,7 +79,10 @@ export async function prepareWasmPlugins(
   options: PrepareOptions = {},
 ): Promise<PreparedPlugins> {
   const prepared: PreparedPlugins = { attachments: new Map(), errors: [], warnings: [] };
-  const plugins = findPlugins(bootstrap).filter(plugin => isComplete(plugin, prepared));
+  const remote = options.fetchCode !== undefined;
+  const plugins = findPlugins(bootstrap).filter(
+    plugin => isComplete(plugin, prepared) && isRemote(plugin) === remote,
+  );
   if (plugins.length === 0) return prepared;
   const { node } = bootstrap as Partial<Bootstrap>;
   const note = (path: string, message: string) => void prepared.errors.push(`${path}: ${message}`);
@@ -115,6 +118,11 @@ export async function prepareWasmPlugins(
   }
   return prepared;
 }
+
+const isRemote = (plugin: WasmPluginConfig): boolean => plugin.vmConfig?.code?.remote !== undefined;
+
+/** True when some plugin's code has to be fetched before workers start. */
+export const hasRemotePlugins = (bootstrap: object): boolean => findPlugins(bootstrap).some(isRemote);
 
 /** Every PluginConfig below `value`, wherever an Any may stand. */
 function findPlugins(value: unknown, found: WasmPluginConfig[] = []): WasmPluginConfig[] {
@@ -201,9 +209,7 @@ function checkLimits({ name, limits }: PluginSettings, code: CompiledCode, prepa
 async function readCode(vmConfig: VmConfig, options: PrepareOptions): Promise<Uint8Array> {
   const { local, remote } = vmConfig.code ?? {};
   if (remote !== undefined) {
-    if (options.fetchCode === undefined) {
-      throw new PluginStartError('vm_config.code.remote: code from a URL is not supported here, use local');
-    }
+    assert(options.fetchCode !== undefined, 'plugins with remote code are left for later');
     return options.fetchCode(remote);
   }
   const { filename, environmentVariable, inlineBytes, inlineString } = local as DataSource;
@@ -273,9 +279,9 @@ function startCanary(
 
 /** Envoy's words, and what it does not say: root id and reason. */
 function report(prepared: PreparedPlugins, settings: PluginSettings, error: Error, logger: Logger): void {
-  const { name, rootId, failurePolicy } = settings;
+  const { name, rootId, failurePolicy, refuseWithoutCode } = settings;
   logger.log('error', 'wasm', `Plugin ${name} failed to load: ${error.message}`);
   const line = `Unable to create Wasm plugin ${name} (root id "${rootId}"): ${error.message}`;
-  if (failurePolicy === 'open') prepared.warnings.push(line);
+  if (failurePolicy === 'open' || !refuseWithoutCode) prepared.warnings.push(line);
   else prepared.errors.push(line);
 }

@@ -79,6 +79,11 @@ export class VmSlot {
     return this.#vms.length;
   }
 
+  /** False where remote code could not be fetched. */
+  get hasCode(): boolean {
+    return this.#code !== null;
+  }
+
   get plugins(): Iterable<PluginHandle> {
     return this.#plugins.values();
   }

@@ -38,3 +38,6 @@ export interface WorkerServices {
   /** Listeners are drained over the drain time. */
   gradualDrain: GradualDrain | null;
 }
+
+/** What connections to upstream hosts use of the thread they are on. */
+export type UpstreamServices = Pick<WorkerServices, 'timers' | 'readBuffers'>;

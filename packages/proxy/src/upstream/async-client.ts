@@ -2,8 +2,9 @@
 // failure as the response Envoy would make of it; streams in async-stream.ts. Worker threads.
 
 import { BodyBuffer, type HeaderMap, type RequestHeaders, ResponseHeaders } from '@dragoman/http';
+import type { ClusterManager } from '../cluster/cluster-manager.ts';
 import { ownAddress } from '../connection-manager/client-address.ts';
-import type { WorkerServices } from '../server/worker-services.ts';
+import type { UpstreamServices } from '../server/worker-services.ts';
 import {
   type AsyncFailure,
   AsyncStream,
@@ -33,15 +34,18 @@ export interface AsyncResponse {
 /** Most bytes of a response that are kept; a longer one is a failure. */
 export const MAX_ASYNC_RESPONSE_BYTES = 16 * 1024 * 1024;
 
+/** Where clusters are found. */
+type ClientServices = UpstreamServices & { readonly clusters: Pick<ClusterManager, 'get'> };
+
 export class AsyncClient {
-  readonly #worker: WorkerServices;
+  readonly #worker: ClientServices;
   readonly #pools: ConnectionPools;
   readonly #active = new Set<AsyncStream>();
   readonly #onOver = (stream: AsyncStream): void => {
     this.#active.delete(stream);
   };
 
-  constructor(worker: WorkerServices, pools: ConnectionPools) {
+  constructor(worker: ClientServices, pools: ConnectionPools) {
     this.#worker = worker;
     this.#pools = pools;
   }

@@ -6,7 +6,7 @@ import { BodyBuffer, type HeaderMap, type RequestHeaders, type ResponseHeaders }
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Host } from '../cluster/host.ts';
 import { resetDetails, resetFailure } from '../router/failure.ts';
-import type { WorkerServices } from '../server/worker-services.ts';
+import type { UpstreamServices } from '../server/worker-services.ts';
 import type { ConnectionPools } from './connection-pools.ts';
 import type { ConnectionDemand } from './connector.ts';
 import type { PendingRequest, ResetReason, UpstreamHandler, UpstreamStream } from './upstream-stream.ts';
@@ -58,7 +58,7 @@ export class AsyncStream implements UpstreamHandler, ConnectionDemand {
   readonly #cluster: Cluster;
   readonly #listener: AsyncStreamListener;
   readonly #timeoutMs: number;
-  readonly #worker: WorkerServices;
+  readonly #worker: UpstreamServices;
   readonly #onOver: (stream: AsyncStream) => void;
   readonly #timer: Timer;
   /** Body that waits for a connection. */
@@ -79,7 +79,7 @@ export class AsyncStream implements UpstreamHandler, ConnectionDemand {
     headers: RequestHeaders,
     listener: AsyncStreamListener,
     options: AsyncStreamOptions,
-    worker: WorkerServices,
+    worker: UpstreamServices,
     onOver: (stream: AsyncStream) => void,
   ) {
     this.#cluster = cluster;

@@ -5,7 +5,7 @@ import type { ClusterListener } from '../cluster/cluster-manager.ts';
 import type { Host } from '../cluster/host.ts';
 import type { Stream } from '../filter-chain/stream.ts';
 import type { Route } from '../route/route.ts';
-import type { WorkerServices } from '../server/worker-services.ts';
+import type { UpstreamServices } from '../server/worker-services.ts';
 import type { StaticSecrets } from '../tls/tls-secrets.ts';
 import { type ConnectionDemand, type ConnectionKind, Connector } from './connector.ts';
 import { Http1Pool } from './http1-pool.ts';
@@ -35,12 +35,12 @@ class HostPools {
 }
 
 export class ConnectionPools implements ClusterListener {
-  readonly #worker: WorkerServices;
+  readonly #worker: UpstreamServices;
   readonly #connectors = new WeakMap<Cluster, Connector>();
   /** What TLS contexts of clusters may name; set before clusters arrive. */
   secrets: StaticSecrets = new Map();
 
-  constructor(worker: WorkerServices) {
+  constructor(worker: UpstreamServices) {
     this.#worker = worker;
   }
 

@@ -4,7 +4,7 @@
 import { type CircuitBreakers, Resource } from '../cluster/circuit-breakers.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Host } from '../cluster/host.ts';
-import type { WorkerServices } from '../server/worker-services.ts';
+import type { UpstreamServices } from '../server/worker-services.ts';
 import type { ConnectionKind, Connector } from './connector.ts';
 import { Http1Client } from './http1-client.ts';
 import type { PoolParts } from './http2-pool.ts';
@@ -32,7 +32,7 @@ class Waiting implements PendingRequest {
 export class Http1Pool implements ConnectionPool {
   readonly host: Host;
   readonly cluster: Cluster;
-  readonly worker: WorkerServices;
+  readonly worker: UpstreamServices;
   readonly breakers: CircuitBreakers;
   readonly connector: Connector;
   readonly kind: ConnectionKind;

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { type CircuitBreakers, Resource } from '../cluster/circuit-breakers.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Host } from '../cluster/host.ts';
-import type { WorkerServices } from '../server/worker-services.ts';
+import type { UpstreamServices } from '../server/worker-services.ts';
 import type { ConnectionKind, Connector } from './connector.ts';
 import { Http2Client } from './http2-client.ts';
 import {
@@ -33,7 +33,7 @@ class Waiting implements PendingRequest {
 export interface PoolParts {
   readonly host: Host;
   readonly cluster: Cluster;
-  readonly worker: WorkerServices;
+  readonly worker: UpstreamServices;
   readonly breakers: CircuitBreakers;
   readonly connector: Connector;
   readonly kind: ConnectionKind;
@@ -42,7 +42,7 @@ export interface PoolParts {
 export class Http2Pool implements ConnectionPool {
   readonly host: Host;
   readonly cluster: Cluster;
-  readonly worker: WorkerServices;
+  readonly worker: UpstreamServices;
   readonly breakers: CircuitBreakers;
   readonly connector: Connector;
   readonly kind: ConnectionKind;

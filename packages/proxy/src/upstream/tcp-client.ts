@@ -7,7 +7,7 @@ import { type CircuitBreakers, Resource } from '../cluster/circuit-breakers.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Host } from '../cluster/host.ts';
 import type { TlsConnectionInfo } from '../filter-chain/stream-info.ts';
-import type { WorkerServices } from '../server/worker-services.ts';
+import type { UpstreamServices } from '../server/worker-services.ts';
 import { writeBorrowed } from '../socket/body-writer.ts';
 import { BufferedRead, type BytesConsumer } from '../socket/buffered-read.ts';
 import type { ConnectionDemand, ConnectionKind, Connector } from './connector.ts';
@@ -29,7 +29,7 @@ export interface TcpClientHandler {
 export class TcpClient implements BytesConsumer {
   readonly host: Host;
   readonly #cluster: Cluster;
-  readonly #worker: WorkerServices;
+  readonly #worker: UpstreamServices;
   readonly #breakers: CircuitBreakers;
   readonly #connector: Connector;
   readonly #kind: ConnectionKind;
@@ -45,7 +45,7 @@ export class TcpClient implements BytesConsumer {
   constructor(
     host: Host,
     cluster: Cluster,
-    worker: WorkerServices,
+    worker: UpstreamServices,
     connector: Connector,
     demand: ConnectionDemand,
     handler: TcpClientHandler,

@@ -6,7 +6,7 @@ import { Resource } from '../cluster/circuit-breakers.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Host } from '../cluster/host.ts';
 import type { TlsConnectionInfo } from '../filter-chain/stream-info.ts';
-import type { WorkerServices } from '../server/worker-services.ts';
+import type { UpstreamServices } from '../server/worker-services.ts';
 import type { ConnectionDemand, Connector } from './connector.ts';
 import { TcpClient, type TcpClientHandler } from './tcp-client.ts';
 import {
@@ -22,14 +22,14 @@ export class TunnelPool implements ConnectionPool {
   readonly unused = true;
   readonly #host: Host;
   readonly #cluster: Cluster;
-  readonly #worker: WorkerServices;
+  readonly #worker: UpstreamServices;
   readonly #connector: Connector;
   readonly #demand: ConnectionDemand;
 
   constructor(
     host: Host,
     cluster: Cluster,
-    worker: WorkerServices,
+    worker: UpstreamServices,
     connector: Connector,
     demand: ConnectionDemand,
   ) {
@@ -65,7 +65,7 @@ class TcpTunnel implements UpstreamStream, PendingRequest, TcpClientHandler {
   constructor(
     host: Host,
     cluster: Cluster,
-    worker: WorkerServices,
+    worker: UpstreamServices,
     connector: Connector,
     demand: ConnectionDemand,
     handler: UpstreamHandler,
