@@ -17,7 +17,8 @@ export class AuthzStats {
   readonly #context: FilterContext;
   readonly #suffix: string;
   readonly #own: Slots;
-  readonly #clusters = new Map<string, Slots>();
+  /** Slots by statistic; each appears with its first event, as in Envoy. */
+  readonly #clusters = new Map<string, number>();
 
   constructor(context: FilterContext, statPrefix: string) {
     this.#context = context;
@@ -30,11 +31,12 @@ export class AuthzStats {
     const { stats, clusters } = this.#context;
     stats.inc(this.#own[event]);
     if (cluster === '' || clusters.get(cluster) === undefined) return;
-    let slots = this.#clusters.get(cluster);
-    if (slots === undefined) {
-      slots = slotsUnder(stats, `cluster.${cluster}.${this.#suffix}`);
-      this.#clusters.set(cluster, slots);
+    const name = `cluster.${cluster}.${this.#suffix}${event}`;
+    let slot = this.#clusters.get(name);
+    if (slot === undefined) {
+      slot = stats.counter(name);
+      this.#clusters.set(name, slot);
     }
-    stats.inc(slots[event]);
+    stats.inc(slot);
   }
 }

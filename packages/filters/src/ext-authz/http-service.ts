@@ -19,7 +19,7 @@ const TO_REMOVE = 'x-envoy-auth-headers-to-remove';
 /** Belong to the connection to the service, not to its answer. */
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade', TO_REMOVE]);
 /** Passed to the client with any list of allowed_client_headers. */
-const ALWAYS_TO_CLIENT = new Set(['content-length', 'www-authenticate', 'location']);
+const ALWAYS_TO_CLIENT = new Set(['www-authenticate', 'location']);
 
 class AnswerRules {
   readonly #upstream: NameMatchers;
@@ -65,6 +65,8 @@ class AnswerRules {
     const answerHeaders: HeaderChange[] = [];
     const all = this.#client.length === 0;
     forEachAnswerHeader(headers, (name, value) => {
+      // The reply gets the length of its own body, which a HEAD's or a gRPC request's is not.
+      if (name === 'content-length') return;
       if (all || ALWAYS_TO_CLIENT.has(name) || this.#client.match(name))
         answerHeaders.push({ name, value, action: HeaderAction.Add });
     });
@@ -109,7 +111,12 @@ export class HttpAuthorizationService implements AuthorizationService {
   }
 
   check(check: Check, onDone: (verdict: Verdict) => void): RunningCheck | null {
-    const request = { headers: this.#headers(check), body: check.body, timeoutMs: this.#timeoutMs };
+    const request = {
+      headers: this.#headers(check),
+      body: check.body,
+      timeoutMs: this.#timeoutMs,
+      forwardedFor: false,
+    };
     return this.#context.asyncClient.send(this.#config.serverUri?.cluster ?? '', request, response =>
       onDone(this.#rules.verdict(response)),
     );

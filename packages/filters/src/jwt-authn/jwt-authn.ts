@@ -184,9 +184,9 @@ class JwtAuthnFilter implements HttpFilter {
   }
 }
 
-/** The request's URL without query, as far as it can stand in a quoted string. */
+/** The request's URL, as far as it can stand in a quoted string. */
 function realmOf(headers: RequestHeaders): string {
-  const path = (headers.get('x-envoy-original-path') ?? headers.path).split(/[?#]/, 1)[0];
+  const path = (headers.get('x-envoy-original-path') ?? headers.path).split('#', 1)[0];
   const scheme = headers.get('x-forwarded-proto') ?? headers.scheme;
   const url = `${scheme}://${headers.authority}${path.slice(0, MAX_REALM_PATH_CHARS)}`;
   return url.replaceAll(/["\\]/g, character => encodeURIComponent(character));
