@@ -94,7 +94,7 @@ test('a good token passes and is taken out; without one the answer is 401', () =
     status: 401,
     body: 'Jwt is missing',
     details: 'jwt_authn_access_denied{Jwt_is_missing}',
-    headers: [['www-authenticate', 'Bearer realm="http://proxy.test/a"']],
+    headers: [['www-authenticate', 'Bearer realm="http://proxy.test/a?b=c"']],
     grpcStatus: undefined,
   });
   const counts = (bench: TestBench): number[] =>
