@@ -11,6 +11,7 @@ import {
   type ReadValue,
   valueText,
 } from './format-input.ts';
+import { structValue } from './struct-value.ts';
 
 type MetadataOf = (input: FormatInput) => Readonly<Record<string, unknown>> | null | undefined;
 
@@ -37,7 +38,7 @@ function reader(metadataOf: MetadataOf, path: readonly string[]): ReadValue {
       if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return null;
       value = (value as Record<string, unknown>)[key];
     }
-    return typeof value === 'string' ? byteString(value) : ((value ?? null) as FormatValue);
+    return structValue(value);
   };
 }
 
