@@ -77,3 +77,18 @@ test('numbers that are none, and values without end, are left out', () => {
   };
   assert.deepEqual(run(config, { 'x-n': 'seven', 'x-l': 'x'.repeat(8193) }).metadata, {});
 });
+
+test('what does not decode is not stored', () => {
+  const rule = (header: string, more: object) => ({
+    header,
+    on_header_present: { metadata_namespace: 'ns', key: header, ...more },
+  });
+  const request_rules = [
+    rule('x-64', { encode: 'BASE64' }),
+    rule('x-unpadded', { encode: 'BASE64' }),
+    rule('x-number', { type: 'NUMBER' }),
+    rule('x-hex', { type: 'NUMBER' }),
+  ];
+  const headers = { 'x-64': 'no base64!', 'x-unpadded': 'aMO', 'x-number': 'seven', 'x-hex': '0x10' };
+  assert.deepEqual(run({ request_rules }, headers).metadata?.ns, undefined);
+});

@@ -45,12 +45,22 @@ class Target {
     let text = this.#value !== '' ? this.#value : (found ?? '');
     if (found !== null && this.#value === '' && this.#rewrite !== null) text = this.#rewrite.replaceAll(text);
     if (text === '' || text.length > LONGEST_VALUE_BYTES) return;
-    if (this.#base64) text = Buffer.from(text, 'base64').toString('latin1');
-    const value = this.#type === 'NUMBER' ? Number(text) : Buffer.from(text, 'latin1').toString('utf8');
+    if (this.#base64) text = decodedBase64(text);
+    if (text === '') return;
+    const value = this.#type === 'NUMBER' ? numberOf(text) : Buffer.from(text, 'latin1').toString('utf8');
     if (typeof value === 'number' && Number.isNaN(value)) return;
     stream.info.setDynamicMetadata(this.#namespace, this.#key, value);
   }
 }
+
+/** '' for what is no base64 with padding: then nothing is stored. */
+function decodedBase64(text: string): string {
+  const bytes = Buffer.from(text, 'base64');
+  return bytes.toString('base64') === text ? bytes.toString('latin1') : '';
+}
+
+/** NaN for what is no decimal number, also for the other notations of JavaScript. */
+const numberOf = (text: string): number => (/^[+-]?0[box]/i.test(text) ? Number.NaN : Number(text));
 
 class Rule {
   readonly #header: string;
