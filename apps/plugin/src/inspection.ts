@@ -1,6 +1,14 @@
 // What a module says of itself, without running it.
 
-import { AUXILIARY_CALLS, CALLBACKS, HOST_CALLS, WASI_FUNCTIONS, WASI_MODULES } from '@dragoman/abi';
+import {
+  AUXILIARY_CALLS,
+  CALLBACKS,
+  ENVOY_CALLS,
+  HIGRESS_CALLS,
+  HOST_CALLS,
+  WASI_FUNCTIONS,
+  WASI_MODULES,
+} from '@dragoman/abi';
 import { checkModule, ModuleLimitsError, PAGE_BYTES, rewriteModule } from '@dragoman/vm';
 
 export interface Inspection {
@@ -17,7 +25,9 @@ export interface Inspection {
   readonly unlimitedBecause: string | null;
 }
 
-const KNOWN_CALLS = new Set([...HOST_CALLS, ...AUXILIARY_CALLS].map(({ name }) => name));
+const KNOWN_CALLS = new Set(
+  [...HOST_CALLS, ...AUXILIARY_CALLS, ...ENVOY_CALLS, ...HIGRESS_CALLS].map(({ name }) => name),
+);
 const KNOWN_WASI = new Set(WASI_FUNCTIONS.map(({ name }) => name));
 const CALLBACK_NAMES = new Set(CALLBACKS.map(({ name }) => name));
 

@@ -43,6 +43,9 @@ export const ENVOY_CALLBACKS: readonly FunctionSpec[] = [
   callback('envoy_on_stats_update', 'ii>'),
 ];
 
+/** What Higress calls beyond the ABI: root context, token, RedisStatus, bytes of the reply. */
+export const HIGRESS_CALLBACKS: readonly FunctionSpec[] = [callback('proxy_on_redis_call_response', 'iiii>')];
+
 /** Callbacks that a capability list does not restrict (chapter 9.5). */
 export const LIFECYCLE_EXPORTS: ReadonlySet<string> = new Set([
   'malloc',

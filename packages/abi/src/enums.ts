@@ -36,8 +36,14 @@ export const BufferType = {
   PluginConfiguration: 7,
   /** Also the answer to envoy_resolve_dns: what is handed over in a callback. */
   ForeignFunctionArguments: 8,
+  /** Of Higress, not of the ABI: only there while the plugin is told of a reply. */
+  RedisCallResponse: 9,
 } as const;
 export const MAX_BUFFER_TYPE = BufferType.ForeignFunctionArguments;
+
+/** What proxy_on_redis_call_response is told; plugins only ask whether it is 0. */
+export const RedisStatus = { Ok: 0, NetworkError: 1 } as const;
+export type RedisStatus = (typeof RedisStatus)[keyof typeof RedisStatus];
 
 export const MapType = {
   HttpRequestHeaders: 0,

@@ -81,5 +81,11 @@ export const AUXILIARY_CALLS: readonly FunctionSpec[] = [
 /** What Envoy offers in `env` beyond the ABI, to plugins that know it. */
 export const ENVOY_CALLS: readonly FunctionSpec[] = [{ name: 'envoy_resolve_dns', type: 'iii>i' }];
 
+/** What Higress offers in `env` beyond the ABI, and this host too. */
+export const HIGRESS_CALLS: readonly FunctionSpec[] = [
+  { name: 'proxy_redis_init', type: 'iiiiiii>i' },
+  { name: 'proxy_redis_call', type: 'iiiii>i' },
+];
+
 /** Specification of a host call by name. */
 export const hostCall: ReadonlyMap<string, HostCallSpec> = new Map(HOST_CALLS.map(spec => [spec.name, spec]));

@@ -1,5 +1,5 @@
 // Entry of @dragoman/abi: the Proxy-Wasm ABI as tables and wire forms. No host and no guest lives here.
-export { ALLOCATORS, CALLBACKS, ENVOY_CALLBACKS, LIFECYCLE_EXPORTS } from './callbacks.ts';
+export { ALLOCATORS, CALLBACKS, ENVOY_CALLBACKS, HIGRESS_CALLBACKS, LIFECYCLE_EXPORTS } from './callbacks.ts';
 export {
   Action,
   BufferType,
@@ -12,6 +12,7 @@ export {
   MapType,
   MetricType,
   PeerType,
+  RedisStatus,
   Status,
   StreamType,
 } from './enums.ts';
@@ -19,6 +20,7 @@ export {
   AUXILIARY_CALLS,
   ENVOY_CALLS,
   type FunctionSpec,
+  HIGRESS_CALLS,
   HOST_CALLS,
   type HostCallSpec,
   hostCall,

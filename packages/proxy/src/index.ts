@@ -84,3 +84,5 @@ export type {
   AsyncStreamListener,
   AsyncStreamOptions,
 } from './upstream/async-stream.ts';
+export type { TcpClient, TcpClientHandler } from './upstream/tcp-client.ts';
+export type { ResetReason } from './upstream/upstream-stream.ts';

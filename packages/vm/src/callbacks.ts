@@ -38,6 +38,10 @@ export interface Callbacks {
   readonly onDelete: OneArgument | null;
   /** Envoy's own. */
   readonly onStatsUpdate: TwoArguments | null;
+  /** Higress's, not the ABI's. */
+  readonly onRedisCallResponse:
+    | ((id: number, token: number, status: number, size: number) => number | undefined)
+    | null;
   /** Envoy's, not the ABI's. */
   readonly onResolveDns: ThreeArguments | null;
 }
@@ -92,6 +96,7 @@ export function bindCallbacks(vm: Vm, exports: WebAssembly.Exports): Callbacks {
     onDone: find('proxy_on_done'),
     onLog: find('proxy_on_log'),
     onDelete: find('proxy_on_delete'),
+    onRedisCallResponse: find('proxy_on_redis_call_response'),
     onStatsUpdate: find('envoy_on_stats_update'),
     onResolveDns: find('envoy_on_resolve_dns'),
   };

@@ -5,6 +5,7 @@ import {
   AUXILIARY_CALLS,
   ENVOY_CALLS,
   Errno,
+  HIGRESS_CALLS,
   HOST_CALLS,
   Status,
   WASI_FUNCTIONS,
@@ -21,6 +22,7 @@ import { httpCallCalls } from './host/http-call.ts';
 import { loggingCalls } from './host/logging.ts';
 import { metricCalls } from './host/metrics.ts';
 import { propertyCalls } from './host/properties.ts';
+import { redisCalls } from './host/redis-call.ts';
 import { dnsCalls } from './host/resolve-dns.ts';
 import { sharedStateCalls } from './host/shared-state.ts';
 import { streamControlCalls } from './host/stream-control.ts';
@@ -43,7 +45,7 @@ export interface BoundImports {
 }
 
 const ENV_TYPES = new Map(
-  [...HOST_CALLS, ...AUXILIARY_CALLS, ...ENVOY_CALLS].map(({ name, type }) => [name, type]),
+  [...HOST_CALLS, ...AUXILIARY_CALLS, ...ENVOY_CALLS, ...HIGRESS_CALLS].map(({ name, type }) => [name, type]),
 );
 const WASI_TYPES = new Map(WASI_FUNCTIONS.map(({ name, type }) => [name, type]));
 
@@ -61,6 +63,7 @@ export function bindImports(vm: Vm): BoundImports {
     ...metricCalls(vm),
     ...foreignCalls(vm),
     ...dnsCalls(vm),
+    ...redisCalls(vm),
   };
   const env = vm.sanitizer === null ? calls : sanitizedCalls(vm, vm.sanitizer, calls);
   const wasi = bindWasi(vm);

@@ -13,6 +13,7 @@ export { ProtobufError, readBytesFields, writeField } from './foreign/protobuf.t
 export { standardForeignFunctions } from './foreign/standard-functions.ts';
 export { HeaderList } from './header-list.ts';
 export type { HostFunction } from './host/host-function.ts';
+export { clusterOfUpstream } from './host/redis-call.ts';
 export { Guard } from './limits/guard.ts';
 export {
   DEFAULT_DEADLINES,
@@ -67,6 +68,7 @@ export type {
   HttpCall,
   HttpCallResponse,
   Metrics,
+  RedisService,
   SharedCount,
   SharedData,
   SharedQueues,

@@ -116,6 +116,18 @@ export interface Metrics {
   get(handle: number): number;
 }
 
+/** How a plugin wants to talk to a Redis (proxy_redis_init of Higress). */
+export interface RedisService {
+  /** Name of a cluster, perhaps with "?db=1" and other parameters behind it. */
+  readonly upstream: string;
+  /** May be ''. */
+  readonly username: string;
+  /** May be '': no authentication. */
+  readonly password: string;
+  /** For a reply; 0 waits for ever. */
+  readonly timeoutMs: number;
+}
+
 /** Everything a VM needs from the process around it. */
 export interface VmHost {
   readonly clock: Clock;
@@ -135,6 +147,10 @@ export interface VmHost {
   grpcStream(call: GrpcCall, listener: GrpcListener): GrpcStream | Status;
   /** Asks for the addresses of a name; `onDone` comes later exactly once unless cancelled, with null after a failure. */
   resolveDns?(name: string, onDone: (records: readonly DnsRecord[] | null) => void): Callout | Status;
+  /** Prepares for queries to an upstream, or changes how they are made from now on. */
+  redisInit?(service: RedisService): Status;
+  /** Sends one query, a command in RESP; `onDone` comes later exactly once unless cancelled, with null for no reply. */
+  redisCall?(upstream: string, query: Buffer, onDone: (reply: Buffer | null) => void): Callout | Status;
   /** Properties that need no stream (xds.node). */
   getProperty(root: RootContext | null, path: readonly string[]): PropertyValue;
   /** The VM is dead: it will not be entered again. */

@@ -21,6 +21,7 @@ import {
   LocalSharedQueues,
   type Metrics,
   type PropertyValue,
+  type RedisService,
   type RootContext,
   type SharedData,
   type SharedQueues,
@@ -32,6 +33,7 @@ import { FOREIGN_FUNCTIONS } from './foreign/foreign-functions.ts';
 import { openStream, sendUnaryCall } from './grpc-client.ts';
 import { LaneMetrics } from './lane-metrics.ts';
 import type { LogBudget } from './log-budget.ts';
+import { RedisClient } from './redis/redis-client.ts';
 import { requestHeaders, requestTrailers } from './request-headers.ts';
 
 const COMPONENT = 'wasm';
@@ -89,6 +91,7 @@ export class WorkerVmHost implements VmHost {
   readonly #logger: Logger;
   readonly #asyncClient: AsyncClient;
   readonly #dns: DnsClient;
+  readonly #redis: RedisClient;
   readonly #rootProperties: RootProperties;
   readonly #logBudget: LogBudget;
   readonly #onFailure: (failure: VmFailure) => void;
@@ -108,6 +111,9 @@ export class WorkerVmHost implements VmHost {
     this.#logger = parts.logger;
     this.#asyncClient = parts.asyncClient;
     this.#dns = state.dns;
+    this.#redis = new RedisClient(parts.asyncClient, parts.clock, fact =>
+      this.#logger.log('warning', COMPONENT, fact),
+    );
     this.#rootProperties = rootProperties;
     this.#logBudget = logBudget;
     this.#onFailure = onFailure;
@@ -155,6 +161,14 @@ export class WorkerVmHost implements VmHost {
 
   resolveDns(name: string, onDone: (records: readonly DnsRecord[] | null) => void): Callout | Status {
     return this.#dns.resolve(name, onDone);
+  }
+
+  redisInit(service: RedisService): Status {
+    return this.#redis.init(service);
+  }
+
+  redisCall(upstream: string, query: Buffer, onDone: (reply: Buffer | null) => void): Callout | Status {
+    return this.#redis.call(upstream, query, onDone);
   }
 
   getProperty(_root: RootContext | null, path: readonly string[]): PropertyValue {

@@ -2,6 +2,7 @@
 // failure as the response Envoy would make of it; streams in async-stream.ts. Worker threads.
 
 import { BodyBuffer, type HeaderMap, type RequestHeaders, ResponseHeaders } from '@dragoman/http';
+import { Resource } from '../cluster/circuit-breakers.ts';
 import type { ClusterManager } from '../cluster/cluster-manager.ts';
 import { ownAddress } from '../connection-manager/client-address.ts';
 import type { UpstreamServices } from '../server/worker-services.ts';
@@ -10,8 +11,10 @@ import {
   AsyncStream,
   type AsyncStreamListener,
   type AsyncStreamOptions,
+  NO_CLIENT,
 } from './async-stream.ts';
 import type { ConnectionPools } from './connection-pools.ts';
+import { TcpClient, type TcpClientHandler } from './tcp-client.ts';
 
 export interface AsyncRequest {
   readonly headers: RequestHeaders;
@@ -41,6 +44,7 @@ export class AsyncClient {
   readonly #worker: ClientServices;
   readonly #pools: ConnectionPools;
   readonly #active = new Set<AsyncStream>();
+  readonly #connections = new Set<TcpClient>();
   readonly #onOver = (stream: AsyncStream): void => {
     this.#active.delete(stream);
   };
@@ -95,8 +99,35 @@ export class AsyncClient {
     return stream;
   }
 
+  hasCluster(clusterName: string): boolean {
+    return this.#worker.clusters.get(clusterName) !== undefined;
+  }
+
+  /**
+   * Begins a raw connection to a host of a cluster; the handler hears nothing before openConnection() has returned.
+   * Null: no such cluster, no host to be had, or no room for one more connection.
+   */
+  openConnection(clusterName: string, handler: TcpClientHandler): TcpClient | null {
+    const cluster = this.#worker.clusters.get(clusterName);
+    if (cluster === undefined) return null;
+    if (!cluster.breakers[0].canCreate(Resource.CONNECTIONS)) {
+      cluster.lane.inc(cluster.stats.upstreamCxOverflow);
+      return null;
+    }
+    const host = cluster.chooseHost(null);
+    if (host === null) return null;
+    for (const old of this.#connections) if (old.closed) this.#connections.delete(old);
+    const demand = { requestHeaders: null, info: NO_CLIENT };
+    const connector = this.#pools.connectorOf(cluster);
+    const connection = new TcpClient(host, cluster, this.#worker, connector, demand, handler);
+    this.#connections.add(connection);
+    return connection;
+  }
+
   cancelAll(): void {
     for (const stream of [...this.#active]) stream.cancel();
+    for (const connection of this.#connections) connection.close();
+    this.#connections.clear();
   }
 }
 

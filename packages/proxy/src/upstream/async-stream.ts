@@ -49,7 +49,7 @@ export interface AsyncStreamOptions {
 const WAITING_LIMIT_BYTES = 1024 * 1024;
 
 /** Requests of our own come from no client connection. */
-const NO_CLIENT: ConnectionDemand['info'] = { protocol: '', connection: null };
+export const NO_CLIENT: ConnectionDemand['info'] = { protocol: '', connection: null };
 
 /** Made and started by AsyncClient. */
 export class AsyncStream implements UpstreamHandler, ConnectionDemand {

@@ -85,6 +85,10 @@ export class TcpClient implements BytesConsumer {
     return this.#socket;
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   get needsDrain(): boolean {
     return this.#socket.writableNeedDrain;
   }

@@ -1,7 +1,7 @@
 // A plugin configuration on a VM (a "plugin context" in the SDKs): started once, then the parent of its streams and
 // the place where timers, call-outs and queues report.
 
-import { Status } from '@dragoman/abi';
+import { RedisStatus, Status } from '@dragoman/abi';
 import { PluginStartError } from '../errors.ts';
 import { deadlineOf } from '../limits/imposed-limits.ts';
 import type { GuestHeaderMap, StreamHost } from '../stream-host.ts';
@@ -59,6 +59,8 @@ export class RootContext extends Context {
   statsUpdate: Uint8Array | null = null;
   /** In envoy_on_resolve_dns. */
   dnsAnswer: Buffer | null = null;
+  /** In proxy_on_redis_call_response. */
+  redisReply: Buffer | null = null;
   /** Set by the embedder: told when the last callback of this root has run. */
   onDeleted: (() => void) | null = null;
   /** on_done answered 0: proxy_done is awaited (S26). */
@@ -230,6 +232,20 @@ export class RootContext extends Context {
     this.callHeaders = this.callTrailers = this.callBody = null;
     this.statusMessage = '';
     this.#settle(token);
+  }
+
+  /** The reply to a Redis query as it came; null: there is none. */
+  onRedisCallDone(token: number, reply: Buffer | null): void {
+    if (!this.#callouts.delete(token)) return;
+    this.vm.defer(() => {
+      const { onRedisCallResponse } = this.vm.callbacks;
+      const status = reply === null ? RedisStatus.NetworkError : RedisStatus.Ok;
+      const size = reply?.length ?? 0;
+      this.redisReply = reply;
+      this.#call('proxy_on_redis_call_response', 0, onRedisCallResponse, this.id, token, status, size);
+      this.redisReply = null;
+      this.#settle(token);
+    });
   }
 
   /** What the embedder tells of the gRPC call or stream with that token. A unary call reports one thing only (S79). */

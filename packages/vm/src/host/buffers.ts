@@ -18,6 +18,11 @@ export const bufferCalls = (vm: Vm): HostFunctions => ({
 
 const EMPTY: Uint8Array = new Uint8Array(0);
 
+/** Types of the ABI; Higress's only while there is one. */
+const isBuffer = (vm: Vm, type: number): boolean =>
+  (type >= 0 && type <= MAX_BUFFER_TYPE) ||
+  (type === BufferType.RedisCallResponse && (vm.effective.root?.redisReply ?? null) !== null);
+
 /** A body of the stream if it can be reached now. */
 function streamBody(vm: Vm, type: number): GuestBody | null {
   const { stream } = vm.effective;
@@ -41,13 +46,15 @@ function constantBytes(vm: Vm, type: number): Uint8Array | null {
       return root?.configurationReadable ? root.options.configuration : null;
     case BufferType.ForeignFunctionArguments:
       return root?.statsUpdate ?? root?.dnsAnswer ?? EMPTY;
+    case BufferType.RedisCallResponse:
+      return root?.redisReply ?? null;
     default:
       return EMPTY;
   }
 }
 
 function getBytes(vm: Vm, type: number, start: number, max: number, pointer: number, size: number): Status {
-  if (type < 0 || type > MAX_BUFFER_TYPE) return Status.BadArgument;
+  if (!isBuffer(vm, type)) return Status.BadArgument;
   if (type <= BufferType.UpstreamData) {
     const body = streamBody(vm, type);
     const length = body === null ? 0 : body.length;
@@ -62,7 +69,7 @@ function getBytes(vm: Vm, type: number, start: number, max: number, pointer: num
 }
 
 function getBufferStatus(vm: Vm, type: number, length: number, flags: number): Status {
-  if (type < 0 || type > MAX_BUFFER_TYPE) return Status.BadArgument;
+  if (!isBuffer(vm, type)) return Status.BadArgument;
   let bytes: number;
   if (type <= BufferType.UpstreamData) bytes = streamBody(vm, type)?.length ?? 0;
   else {
@@ -78,7 +85,7 @@ function getBufferStatus(vm: Vm, type: number, length: number, flags: number): S
 
 /** Prepends, replaces from the start, or appends; nothing goes into the middle (ABI reference 4.2). */
 function setBytes(vm: Vm, type: number, start: number, length: number, data: number, size: number): Status {
-  if (type < 0 || type > MAX_BUFFER_TYPE) return Status.BadArgument;
+  if (!isBuffer(vm, type)) return Status.BadArgument;
   if (type > BufferType.UpstreamData && constantBytes(vm, type) === null) return Status.NotFound;
   if (!vm.memory.fits(data, size)) return Status.InvalidMemoryAccess;
   const body = type <= BufferType.UpstreamData ? streamBody(vm, type) : null;

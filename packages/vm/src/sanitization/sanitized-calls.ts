@@ -4,6 +4,7 @@
 
 import { parsePropertyPath, Status } from '@dragoman/abi';
 import type { HostFunction, HostFunctions } from '../host/host-function.ts';
+import { clusterOfUpstream } from '../host/redis-call.ts';
 import type { Vm } from '../vm.ts';
 import type { Sanitizer } from './sanitizer.ts';
 
@@ -35,6 +36,18 @@ export function sanitizedCalls(vm: Vm, rules: Sanitizer, calls: HostFunctions): 
       'proxy_grpc_stream',
       0,
       name => rules.mayCallService(name),
+      Status.InternalFailure,
+    ),
+    proxy_redis_init: guard(
+      'proxy_redis_init',
+      0,
+      name => rules.mayCall(clusterOfUpstream(name)),
+      Status.InternalFailure,
+    ),
+    proxy_redis_call: guard(
+      'proxy_redis_call',
+      0,
+      name => rules.mayCall(clusterOfUpstream(name)),
       Status.InternalFailure,
     ),
     proxy_get_property: guard(

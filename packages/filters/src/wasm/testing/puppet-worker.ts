@@ -1,7 +1,7 @@
 // A whole worker of the proxy in a test's own process, with a plugin whose guest is a puppet, between a raw client and a
 // scripted upstream: what a plugin does is seen in the bytes on both sides. Imported from tests only.
 
-import { CALLBACKS, HOST_CALLS } from '@dragoman/abi';
+import { CALLBACKS, HIGRESS_CALLBACKS, HIGRESS_CALLS, HOST_CALLS } from '@dragoman/abi';
 import { type Clock, systemClock } from '@dragoman/base';
 import { type Bootstrap, loadBootstrap, type Wasm } from '@dragoman/config';
 import {
@@ -84,8 +84,10 @@ export class PuppetWorker {
     this.#options = options;
     const { callbacks } = options;
     this.puppet = new Puppet({
-      hostCalls: HOST_CALLS,
-      callbacks: CALLBACKS.filter(({ name }) => callbacks === undefined || callbacks.includes(name)),
+      hostCalls: [...HOST_CALLS, ...HIGRESS_CALLS],
+      callbacks: [...CALLBACKS, ...HIGRESS_CALLBACKS].filter(
+        ({ name }) => callbacks === undefined || callbacks.includes(name),
+      ),
     });
   }
 
