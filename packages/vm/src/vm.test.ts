@@ -107,8 +107,8 @@ describe('imports', () => {
   };
 
   test('S5: an import that no host offers loads, and traps with its name when it is called', () => {
-    const vm = Vm.start(withImport('env', 'proxy_redis_call'), localHost());
-    assert.equal(tick(vm), 'the guest called env.proxy_redis_call, which this host does not offer');
+    const vm = Vm.start(withImport('env', 'proxy_get_upstream_hosts'), localHost());
+    assert.equal(tick(vm), 'the guest called env.proxy_get_upstream_hosts, which this host does not offer');
     assert.equal(vm.failure?.cause, 'contract_violation');
   });
 
