@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { connect as connectSocket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import {
@@ -198,6 +199,16 @@ test('sessions are resumed', async () => {
   });
   assert.match((await ask('alpn', { session: first })).text, /alpn$/);
   assert.equal(proxy.stat('listener.alpn.ssl.session_reused'), 1);
+});
+
+test('a client that leaves in the middle of the handshake is not waited for', async () => {
+  const socket = connectSocket({ port: proxy.port('mutual'), host: '127.0.0.1', allowHalfOpen: true });
+  socket.on('error', () => {});
+  // The head of a record with a ClientHello, and nothing of it.
+  socket.end(Buffer.from([0x16, 0x03, 0x01, 0x00, 0xff, 0x01]));
+  socket.resume();
+  await new Promise(resolve => socket.on('end', resolve));
+  socket.destroy();
 });
 
 test('mistakes name the file or secret', () => {

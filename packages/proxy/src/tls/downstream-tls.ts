@@ -120,6 +120,8 @@ export class DownstreamTls {
       hello?.applicationProtocols.some(protocol => this.#alpnProtocols.includes(protocol)) ?? false;
     const server = this.#negotiating !== null && shares ? this.#negotiating : this.#plain;
     this.#handlers.set(socket, handler);
+    // A client that leaves in the middle of the handshake would otherwise be waited for until the handshake timeout.
+    socket.allowHalfOpen = false;
     server.emit('connection', socket);
   }
 
@@ -166,6 +168,7 @@ export class DownstreamTls {
       socket.destroy();
       return;
     }
+    socket.allowHalfOpen = true;
     const certificate = this.#asksForCertificate ? (socket.getPeerX509Certificate() ?? null) : null;
     const peer = certificate === null ? null : certificateInfo(certificate);
     const verdict = this.#judge(socket, certificate, peer);
