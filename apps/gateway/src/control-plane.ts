@@ -32,6 +32,7 @@ import type { Settings } from './command-line.ts';
 import type { Configuration } from './configuration.ts';
 import type { LogFile } from './logging/log-file.ts';
 import type { LogWriter } from './logging/log-writer.ts';
+import { PluginFileWatch } from './plugin-file-watch.ts';
 import { PluginWatch } from './plugin-watch.ts';
 import { withRemotePlugins } from './remote-plugins.ts';
 import { RuntimeLayers } from './runtime-layers.ts';
@@ -74,6 +75,7 @@ export class ControlPlane implements FleetOwner {
   /** Null without stats sinks. */
   readonly #statsUpdates: StatsUpdateEncoder | null;
   #tlsWatch: TlsFileWatch | null = null;
+  #codeWatch: PluginFileWatch | null = null;
   readonly #overload: OverloadManager | null;
   readonly #adminLog: AdminAccessLog | null;
   #state: ServerState = 'INITIALIZING';
@@ -165,6 +167,16 @@ export class ControlPlane implements FleetOwner {
       ...{ logger: log, lane: this.#foundations.lane },
       onChange: () => fleet.reloadTls(),
     });
+    this.#codeWatch = new PluginFileWatch(bootstrap, {
+      ...{ logger: log, lane: this.#foundations.lane },
+      attachments: () => this.#configuration.attachments,
+      onChange: codes => {
+        const attachments = new Map([...this.#configuration.attachments, ...codes]);
+        // For workers that take the place of dead ones.
+        this.#configuration = { ...this.#configuration, attachments };
+        fleet.replacePluginCode(codes);
+      },
+    });
     const intervalMs = bootstrap.statsFlushInterval ?? DEFAULT_FLUSH_INTERVAL_MS;
     this.#flushTimer = setInterval(() => this.#flush(), intervalMs).unref();
   }
@@ -196,6 +208,7 @@ export class ControlPlane implements FleetOwner {
     this.#overload?.close();
     this.#directory.close();
     this.#tlsWatch?.close();
+    this.#codeWatch?.close();
     await Promise.all([
       this.#admin?.close(),
       this.#foundations.fleet.close(),

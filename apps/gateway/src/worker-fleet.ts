@@ -2,6 +2,7 @@
 // has replaced a dead one gets a snapshot of its own before it gets updates.
 
 import type { Logger } from '@dragoman/base';
+import type { CodeByKey } from '@dragoman/filters';
 import { WorkerPool } from '@dragoman/pool';
 import type { BoundListener, ClusterReport, ClusterUpdate, DrainPlan, Snapshot } from '@dragoman/proxy';
 import { StatLane, type StatTable } from '@dragoman/shm';
@@ -154,6 +155,11 @@ export class WorkerFleet {
   /** TLS files have changed and fit together. */
   reloadTls(): void {
     this.#tellAll('reload-tls', undefined);
+  }
+
+  /** Code of plugins has changed. */
+  replacePluginCode(codes: CodeByKey): void {
+    this.#tellAll('replace-plugin-code', codes);
   }
 
   setRuntime(merged: ReadonlyMap<string, unknown>): void {

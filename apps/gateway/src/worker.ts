@@ -2,9 +2,11 @@
 
 import {
   accessLogTypes,
+  type CodeByKey,
   GUARD_ATTACHMENT,
   httpFilterTypes,
   networkFilterTypes,
+  replacePluginCode,
   wasmServiceType,
   wasmStatsSinkType,
 } from '@dragoman/filters';
@@ -23,9 +25,10 @@ export default function serve(channel: WorkerChannel<WorkerData>): void {
   const logger = new LogWriter(log);
   // The thread behind the workers is there for the services of which there is one.
   const alone = settings.workerIndex >= settings.concurrency;
+  const ownLane = new StatLane(lane);
   const server = new WorkerServer({
     ...settings,
-    lane: new StatLane(lane),
+    lane: ownLane,
     logger,
     filterTypes: httpFilterTypes,
     networkFilterTypes,
@@ -42,6 +45,7 @@ export default function serve(channel: WorkerChannel<WorkerData>): void {
     update: (update: ClusterUpdate) => server.applyClusterUpdate(update),
     runtime: (merged: ReadonlyMap<string, unknown>) => server.setRuntime(merged),
     'reload-tls': () => server.reloadTls(),
+    'replace-plugin-code': (codes: CodeByKey) => replacePluginCode(ownLane, codes),
     'stop-listeners': (inboundOnly: boolean) => server.stopListeners(inboundOnly),
     'start-drain': (plan: DrainPlan) => server.startDrain(plan),
     'set-draining': (draining: boolean) => server.setDraining(draining),

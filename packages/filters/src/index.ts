@@ -22,15 +22,19 @@ export { httpFilterSupport } from './filter-support.ts';
 export { prepareLocalRateLimits } from './local-rate-limit/shared-buckets.ts';
 export { GUARD_ATTACHMENT, hasLimitedPlugins, SHARED_STATE_ATTACHMENT } from './wasm/attachments.ts';
 export {
+  type CodeByKey,
+  changedCode,
   hasRemotePlugins,
   type PreparedPlugins,
   type PrepareOptions,
+  pluginCodeFiles,
   prepareWasmPlugins,
 } from './wasm/prepare.ts';
 export { RemoteCode } from './wasm/remote-code.ts';
 export { hasSingletonServices, hasStatsSinks, wasmServiceType } from './wasm/service-type.ts';
 export { arenaOwner, releaseWorkerSharedState } from './wasm/shared-state.ts';
 export { SharedStateStats } from './wasm/shared-state-stats.ts';
+export { replacePluginCode } from './wasm/started-plugin.ts';
 export { wasmStatsSinkType } from './wasm/stats-sink-type.ts';
 export { StatsUpdateEncoder } from './wasm/stats-update.ts';
 

@@ -27,11 +27,12 @@ export class WasmFilterInstance implements HttpFilterInstance, PropertyScope {
   readonly clusters: FilterContext['clusters'];
   readonly node: Node | undefined;
   /** The guest has a body callback of that direction, or its lack of one means something (paused headers go on). */
-  readonly wantsRequestData: boolean;
-  readonly wantsResponseData: boolean;
+  wantsRequestData = false;
+  wantsResponseData = false;
   /** The guest can change bodies of that direction. */
-  readonly changesRequests: boolean;
-  readonly changesResponses: boolean;
+  changesRequests = false;
+  changesResponses = false;
+  #codeVersion = 0;
   readonly #spare: WasmFilter[] = [];
 
   constructor(plugin: PluginHandle, context: FilterContext, node: Node | undefined) {
@@ -39,6 +40,13 @@ export class WasmFilterInstance implements HttpFilterInstance, PropertyScope {
     this.listener = context.listener;
     this.clusters = context.clusters;
     this.node = node;
+    this.#learnCallbacks();
+  }
+
+  /** What the guest can do, of the code that runs now. */
+  #learnCallbacks(): void {
+    const { plugin } = this;
+    this.#codeVersion = plugin.codeVersion;
     const vm = plugin.acquire()?.vm;
     const callbacks = vm?.callbacks;
     const always = callbacks === undefined || plugin.settings.allowOnHeadersStopIteration;
@@ -50,6 +58,10 @@ export class WasmFilterInstance implements HttpFilterInstance, PropertyScope {
   }
 
   createFilter(_stream: Stream): HttpFilter | null {
+    if (this.plugin.codeVersion !== this.#codeVersion) {
+      this.#learnCallbacks();
+      this.#spare.length = 0;
+    }
     // A plugin that fails open and is dead has nothing to do.
     if (this.plugin.settings.failurePolicy === 'open' && !this.plugin.isRunning) {
       this.plugin.noteBypass();
@@ -60,7 +72,11 @@ export class WasmFilterInstance implements HttpFilterInstance, PropertyScope {
 
   /** Takes back the filter of a stream that has ended. */
   recycle(filter: WasmFilter): void {
-    if (this.#spare.length < MAX_SPARE_FILTERS) this.#spare.push(filter);
+    // One of an older version of the code wants what that one wanted.
+    const fits =
+      filter.wantsRequestData === this.wantsRequestData &&
+      filter.wantsResponseData === this.wantsResponseData;
+    if (fits && this.#spare.length < MAX_SPARE_FILTERS) this.#spare.push(filter);
   }
 
   close(): void {

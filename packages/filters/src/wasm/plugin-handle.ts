@@ -12,6 +12,8 @@ export class PluginHandle {
   readonly stats: PluginStats;
   /** Entries that hold it. */
   users = 0;
+  /** Changes with the code: what an entry knows of the guest's callbacks is of one version. */
+  codeVersion = 0;
   readonly #slot: VmSlot;
   readonly #onUnused: (roots: readonly RootContext[]) => void;
   /** By instance. */

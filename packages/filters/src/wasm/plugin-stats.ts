@@ -5,7 +5,7 @@ import type { StatLane } from '@dragoman/shm';
 import type { FailureCause } from '@dragoman/vm';
 
 /** Why an instance was replaced though nothing was wrong with it. */
-export type RecycleReason = 'memory' | 'requests' | 'age' | 'reload';
+export type RecycleReason = 'memory' | 'requests' | 'age' | 'reload' | 'code';
 
 /** Statistics of all plugins of that name. */
 export class PluginStats {

@@ -54,6 +54,14 @@ export class PluginVms {
     return plugin;
   }
 
+  /** New versions of code, by the key of the code, for the VMs that run an older one. */
+  replaceCode(codes: ReadonlyMap<string, CompiledCode>): void {
+    for (const slot of this.#slots.values()) {
+      const code = codes.get(slot.codeKey);
+      if (code !== undefined) slot.replaceCode(code);
+    }
+  }
+
   /** VMs that are held; for tests and the admin interface. */
   get size(): number {
     return this.#slots.size;

@@ -48,12 +48,37 @@ export interface PrepareOptions {
    * start is an error here. Without it the workers' own start reports the same failure, and nothing is started twice.
    */
   readonly canary?: boolean;
+  /** A plugin that does not load or start is an error also where it is to fail open. */
+  readonly everyStartCounts?: boolean;
   /** The calling thread's guard, for canaries: a plugin that does not end is stopped where a watchdog looks after it. */
   readonly guard?: Guard;
   /** Fetches remote code, and only plugins with such code are prepared; without it they are left for later. */
   readonly fetchCode?: (source: RemoteDataSource) => Promise<Uint8Array>;
   /** Code compiled for an earlier version of the configuration, to be used again where the bytes are the same. */
   readonly previous?: ReadonlyMap<string, unknown>;
+}
+
+/** The local files that plugins of a configuration have their code from. */
+export function pluginCodeFiles(bootstrap: object): string[] {
+  const files = findPlugins(bootstrap).map(plugin => plugin.vmConfig?.code?.local?.filename);
+  return [...new Set(files.filter(file => file !== undefined))];
+}
+
+/** Compiled code by its key among the attachments. */
+export type CodeByKey = ReadonlyMap<string, CompiledCode>;
+
+/** The code in `attachments` that is not that of `previous`, by its key. */
+export function changedCode(
+  attachments: ReadonlyMap<string, unknown>,
+  previous: ReadonlyMap<string, unknown>,
+): CodeByKey {
+  const changed = new Map<string, CompiledCode>();
+  for (const [key, value] of attachments) {
+    if (!key.startsWith('wasm:file:')) continue;
+    const code = value as CompiledCode;
+    if ((previous.get(key) as CompiledCode | undefined)?.sha256 !== code.sha256) changed.set(key, code);
+  }
+  return changed;
 }
 
 export interface PreparedPlugins {
@@ -113,7 +138,7 @@ export async function prepareWasmPlugins(
       countVms(settings, compiled, counted, options);
       if (options.canary) startCanary(settings, compiled, path => rootProperty(node, path), options);
     } catch (error) {
-      report(prepared, settings, error as Error, options.logger ?? silentLogger);
+      report(prepared, settings, error as Error, options);
     }
   }
   return prepared;
@@ -278,10 +303,15 @@ function startCanary(
 }
 
 /** Envoy's words, and what it does not say: root id and reason. */
-function report(prepared: PreparedPlugins, settings: PluginSettings, error: Error, logger: Logger): void {
+function report(
+  prepared: PreparedPlugins,
+  settings: PluginSettings,
+  error: Error,
+  { logger = silentLogger, everyStartCounts = false }: PrepareOptions,
+): void {
   const { name, rootId, failurePolicy, refuseWithoutCode } = settings;
   logger.log('error', 'wasm', `Plugin ${name} failed to load: ${error.message}`);
   const line = `Unable to create Wasm plugin ${name} (root id "${rootId}"): ${error.message}`;
-  if (failurePolicy === 'open' || !refuseWithoutCode) prepared.warnings.push(line);
+  if (!everyStartCounts && (failurePolicy === 'open' || !refuseWithoutCode)) prepared.warnings.push(line);
   else prepared.errors.push(line);
 }

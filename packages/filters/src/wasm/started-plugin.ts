@@ -5,7 +5,12 @@ import type { Node } from '@dragoman/config';
 import type { FilterContext } from '@dragoman/proxy';
 import { Arena, type ArenaMemory, SharedTotals, type SharedTotalsMemory } from '@dragoman/shm';
 import { type Guard, PluginStartError } from '@dragoman/vm';
-import { GUARD_ATTACHMENT, METRIC_TOTALS_ATTACHMENT, SHARED_STATE_ATTACHMENT } from './attachments.ts';
+import {
+  type CompiledCode,
+  GUARD_ATTACHMENT,
+  METRIC_TOTALS_ATTACHMENT,
+  SHARED_STATE_ATTACHMENT,
+} from './attachments.ts';
 import type { PluginHandle } from './plugin-handle.ts';
 import type { WasmPluginConfig } from './plugin-settings.ts';
 import { PluginVms } from './plugin-vms.ts';
@@ -53,6 +58,14 @@ function pluginVms(context: PluginContext): PluginVms {
     vmsOfWorker.set(stats, vms);
   }
   return vms;
+}
+
+/** Code that has changed, by its key, for the plugins of the worker that `stats` is the lane of. */
+export function replacePluginCode(
+  stats: FilterContext['stats'],
+  codes: ReadonlyMap<string, CompiledCode>,
+): void {
+  vmsOfWorker.get(stats)?.replaceCode(codes);
 }
 
 /** Throws PluginStartError, with Envoy's words, when the plugin does not start and is not to fail open. */

@@ -26,7 +26,7 @@ export class VmSlot {
   /** After too many deaths in a row: until then nothing is started. */
   notBeforeMs = 0;
   readonly #owner: PluginVms;
-  readonly #code: CompiledCode | null;
+  #code: CompiledCode | null;
   readonly #settings: PluginSettings;
   readonly #rootProperties: RootProperties;
   readonly #onUnused: () => void;
@@ -82,6 +82,29 @@ export class VmSlot {
   /** False where remote code could not be fetched. */
   get hasCode(): boolean {
     return this.#code !== null;
+  }
+
+  get codeKey(): string {
+    return this.#settings.codeKey;
+  }
+
+  /**
+   * Other code in the place of what runs: instances are replaced as they are when they are due, and keep their streams.
+   * Where the new code does not start, the old one goes on.
+   */
+  replaceCode(code: CompiledCode): void {
+    const before = this.#code;
+    if (before?.sha256 === code.sha256) return;
+    this.#code = code;
+    this.#spare?.discard();
+    this.#spare = null;
+    this.notBeforeMs = this.#noRecycleBeforeMs = 0;
+    for (const [index, vm] of this.#vms.entries()) {
+      if (vm === null || vm.failure !== null || this.#recycle(vm, index, 'code')) continue;
+      this.#code = before;
+      return;
+    }
+    for (const plugin of this.#plugins.values()) plugin.codeVersion++;
   }
 
   get plugins(): Iterable<PluginHandle> {
