@@ -102,8 +102,9 @@ export class VmSlot {
     for (const [index, vm] of this.#vms.entries()) {
       if (vm === null || vm.failure !== null || this.#recycle(vm, index, 'code')) continue;
       this.#code = before;
-      return;
+      break;
     }
+    // Also after a failure: instances before that one may run the new code.
     for (const plugin of this.#plugins.values()) plugin.codeVersion++;
   }
 
